@@ -1,0 +1,379 @@
+"""Workflow: a flat list of tool calls that refer to each other's outputs; read, checked and bound to tools.
+
+    {"version": 1,
+     "steps": [{"id": "s1", "tool": "segment", "args": {"image": "$image", "target": "the red car"}},
+               {"id": "s2", "tool": "recolor", "args": {"image": "$image", "mask": "$s1", "color": "blue"}}],
+     "result": "$s2"}
+
+A reference is a whole string: ``$image``, ``$mask``, ``$s1`` (a step with one output), ``$s1.mask`` (a named output).
+``$$`` at the start of a string gives a literal ``$``. References point backwards only, so cycles cannot exist.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lego.core.errors import WorkflowError
+from lego.core.registry import Registry, Tool
+from lego.core.signature import REFERABLE, Param
+
+VERSION = 1
+REFERENCE = re.compile(r"\$(\w+)(?:\.(\w+))?")
+IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,39}")
+RESERVED = re.compile(r"image|mask|reference\d*")
+CODES = {
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "greater_than": "out_of_range",
+    "less_than": "out_of_range",
+    "multiple_of": "out_of_range",
+    "finite_number": "out_of_range",
+    "literal_error": "not_a_choice",
+    "string_too_long": "too_long",
+    "too_long": "too_long",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of a workflow: which step and argument, a stable code, what is wrong, and how to mend it."""
+
+    step: str
+    arg: str
+    code: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = ".".join(part for part in (self.step, self.arg) if part)
+        return f"{place + ': ' if place else ''}{self.message}{f' ({self.hint})' if self.hint else ''}"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A reference to a given value (``output`` is "") or to a named output of a step."""
+
+    step: str
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One tool call; ``args`` holds literals and ``$`` references."""
+
+    id: str
+    tool: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A checked step: its tool, every argument with defaults filled in, and the steps that it waits for."""
+
+    step: Step
+    tool: Tool[..., Any]
+    args: Mapping[str, Any]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """Steps in order, and the reference (or references) to what comes out; ``notes`` say what a reader dropped."""
+
+    steps: tuple[Step, ...]
+    result: str | tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The result references as a tuple, also when there is one."""
+        return (self.result,) if isinstance(self.result, str) else self.result
+
+    @classmethod
+    def load(cls, source: Workflow | str | Path | Mapping[str, Any]) -> Workflow:
+        """Read a workflow from a dict, JSON text, or the path of a JSON file.
+
+        Raises:
+            WorkflowError: not JSON, or not of the form above; ``details["problems"]`` lists every fault.
+        """
+        if isinstance(source, Workflow):
+            return source
+        if isinstance(source, Path):
+            try:
+                source = source.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise WorkflowError(f"cannot read the workflow: {error}", where=str(source), code="cannot_open") from None
+        data = _json(source) if isinstance(source, str) else source
+        problems = list(_shape(data))
+        if problems:
+            raise invalid(problems)
+        steps = tuple(Step(s["id"], s["tool"], dict(s.get("args", {}))) for s in data["steps"])
+        result = data["result"]
+        return cls(steps, result if isinstance(result, str) else tuple(result))
+
+    @classmethod
+    def from_lego_edit(cls, text: str) -> Workflow:
+        """Read the dialect of the Lego-Edit paper (arXiv 2509.12883), repairing the faults that its builder makes."""
+        from lego.core import dialect
+
+        return dialect.to_workflow(dialect.parse(text))
+
+    def dump(self) -> dict[str, Any]:
+        """Return the workflow as plain data."""
+        steps = [{"id": s.id, "tool": s.tool, "args": dict(s.args)} for s in self.steps]
+        result = self.result if isinstance(self.result, str) else list(self.result)
+        return {"version": VERSION, "steps": steps, "result": result}
+
+    def json(self, indent: int | None = 2) -> str:
+        """Return the workflow as JSON text, non-ASCII characters as they are."""
+        return json.dumps(self.dump(), ensure_ascii=False, indent=indent)
+
+    def check(self, registry: Registry, given: Mapping[str, str] | None = None) -> list[Problem]:
+        """Return every problem at once; never raises.
+
+        Args:
+            registry: the tools that may be called.
+            given: kind of each given value by name; by default one picture, ``{"image": "image"}``.
+        """
+        return _Checker(registry, given).run(self)[1]
+
+    def bind(self, registry: Registry, given: Mapping[str, str] | None = None) -> tuple[list[Bound], tuple[Ref, ...]]:
+        """Return the checked steps with canonical arguments, and the results as references.
+
+        Raises:
+            WorkflowError: the workflow has problems; ``details["problems"]`` lists them.
+        """
+        checker = _Checker(registry, given)
+        bound, problems = checker.run(self)
+        if problems:
+            raise invalid(problems)
+        return bound, checker.results
+
+
+class _Checker:
+    """One pass over a workflow that gathers problems and bound steps."""
+
+    def __init__(self, registry: Registry, given: Mapping[str, str] | None) -> None:
+        self.registry = registry
+        self.given = dict(given or {"image": "image"})
+        self.outputs: dict[str, dict[str, str] | None] = {}  # None: an unknown tool, whose outputs cannot be known
+        self.later: dict[str, Step] = {}
+        self.problems: list[Problem] = []
+        self.results: tuple[Ref, ...] = ()
+
+    def run(self, workflow: Workflow) -> tuple[list[Bound], list[Problem]]:
+        self.later = {step.id: step for step in workflow.steps}
+        bound = []
+        for step in workflow.steps:
+            self._identifier(step)
+            tool = self.registry.get(step.tool)
+            if tool is None:
+                nearest = self.registry.nearest(step.tool)
+                hint = f"did you mean '{nearest}'?" if nearest else "`lego tools` lists them"
+                self._add(step, "", "unknown_tool", f"there is no tool '{step.tool}'", hint)
+                self._references_of_unknown(step)
+            else:
+                bound.append(self._bind(step, tool))
+            self.outputs[step.id] = None if tool is None else {o.name: o.kind for o in tool.outputs}
+        if not workflow.results:
+            self.problems.append(Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"'))
+        end = Step("", "", {})
+        found = [self._reference(end, "result", text)[0] for text in workflow.results]
+        self.results = tuple(ref for ref in found if ref is not None)
+        return bound, self.problems
+
+    def _identifier(self, step: Step) -> None:
+        if step.id in self.outputs:
+            self._add(step, "", "duplicate_id", f"two steps are called '{step.id}'", "give each step its own id")
+        elif not IDENTIFIER.fullmatch(step.id) or RESERVED.fullmatch(step.id) or step.id in self.given:
+            self._add(step, "", "bad_id", f"'{step.id}' cannot be a step's id", "letters, digits and _, and not image, mask or reference")
+
+    def _bind(self, step: Step, tool: Tool[..., Any]) -> Bound:
+        params = {p.name: p for p in tool.params}
+        for name in step.args:
+            if name not in params:
+                nearest = difflib.get_close_matches(name, params, 1, 0.5)
+                hint = f"did you mean '{nearest[0]}'?" if nearest else f"allowed: {', '.join(params)}"
+                self._add(step, name, "unknown_arg", f"'{tool.name}' has no parameter '{name}'", hint)
+        args, needs = {}, []
+        for param in tool.params:
+            if param.name in step.args:
+                args[param.name] = self._value(step, param, step.args[param.name], needs)
+            elif param.required:
+                self._add(step, param.name, "missing_arg", f"'{tool.name}' needs '{param.name}'", str(param))
+            else:
+                default = param.default
+                args[param.name] = default if default is None or param.kind in REFERABLE else param.validate(default)
+        return Bound(step, tool, args, tuple(dict.fromkeys(needs)))
+
+    def _value(self, step: Step, param: Param, value: Any, needs: list[str]) -> Any:
+        if value is None and param.optional and param.kind in REFERABLE:
+            return None
+        if isinstance(value, list) and param.many:
+            items = [self._one(step, param, item, needs) for item in value]
+            return items if any(isinstance(i, Ref) for i in items) else self._literal(step, param, items)
+        one = self._one(step, param, value, needs)
+        if isinstance(one, Ref):
+            return [one] if param.many else one
+        return None if param.kind in REFERABLE else self._literal(step, param, one)
+
+    def _one(self, step: Step, param: Param, value: Any, needs: list[str]) -> Any:
+        """Return a Ref for a reference, the unescaped literal otherwise."""
+        if isinstance(value, str) and value.startswith("$") and not value.startswith("$$"):
+            ref, kind = self._reference(step, param.name, value)
+            fits = kind in ("", param.kind) or (kind, param.kind) == ("integer", "number")
+            if not fits and not (param.kind == "choice" and kind == "string"):
+                self._add(step, param.name, "wrong_kind", f"{value} is of kind {kind}, not {param.kind}", str(param))
+            if ref is not None and ref.step not in self.given:
+                needs.append(ref.step)
+            return ref
+        if param.kind in REFERABLE:
+            hint = f"a reference to a step with an output of kind {param.kind}, such as $s1, or $image"
+            self._add(step, param.name, "wrong_kind", f"{value!r} is no reference", hint)
+        return value[1:] if isinstance(value, str) and value.startswith("$$") else value
+
+    def _literal(self, step: Step, param: Param, value: Any) -> Any:
+        try:
+            return param.validate(value)
+        except ValidationError as error:
+            for fault in error.errors():
+                code = CODES.get(fault["type"], "wrong_kind")
+                self._add(step, param.name, code, f"{_show(value)} is refused: {fault['msg']}", f"allowed: {param}")
+            return None
+
+    def _reference(self, step: Step, arg: str, text: str) -> tuple[Ref | None, str]:
+        """Return the reference and its kind; "" if the kind cannot be known."""
+        match = REFERENCE.fullmatch(text)
+        if not match:
+            hint = f'for a literal text write "${text}"' if text.startswith("$") else "such as $image, $s1 or $s1.mask"
+            self._add(step, arg, "bad_reference", f"{_show(text)} is not a reference", hint)
+            return None, ""
+        name, output = match[1], match[2] or ""
+        if name in self.given:
+            if output:
+                self._add(step, arg, "unknown_output", f"${name} has no outputs of its own", f"write ${name}")
+            return Ref(name), self.given[name]
+        if name not in self.outputs:
+            self._unknown(step, arg, name)
+            return None, ""
+        outputs = self.outputs[name]
+        if outputs is None:
+            return Ref(name, output), ""
+        if not output and len(outputs) > 1:
+            choices = " or ".join(f"${name}.{o}" for o in outputs)
+            self._add(step, arg, "ambiguous_reference", f"${name} has several outputs", f"write {choices}")
+            return None, ""
+        if output and output not in outputs:
+            self._add(step, arg, "unknown_output", f"step '{name}' has no output '{output}'", f"it has {', '.join(outputs)}")
+            return None, ""
+        output = output or next(iter(outputs))
+        return Ref(name, output), outputs[output]
+
+    def _unknown(self, step: Step, arg: str, name: str) -> None:
+        if name == step.id or (name in self.later and self._leads(name, step.id)):
+            self._add(step, arg, "cycle", f"'{step.id}' waits for '{name}', which waits for '{step.id}'", "steps can only use earlier ones")
+        elif name in self.later:
+            self._add(step, arg, "forward_reference", f"step '{name}' comes later", "steps can only use earlier ones; move it up")
+        elif RESERVED.fullmatch(name):
+            hint = {"mask": "draw one: --mask FILE or --box X0,Y0,X1,Y1"}.get(name, "give it: --reference FILE")
+            self._add(step, arg, "unknown_reference", f"no {name} was given", hint)
+        else:
+            known = [*self.given, *self.outputs]
+            nearest = difflib.get_close_matches(name, known, 1, 0.5)
+            hint = f"did you mean ${nearest[0]}?" if nearest else f"known here: {', '.join('$' + k for k in known[-8:])}"
+            self._add(step, arg, "unknown_reference", f"there is no step '{name}'", hint)
+
+    def _leads(self, start: str, goal: str) -> bool:
+        """Does ``start`` depend on ``goal``, following references in any direction of the list?"""
+        seen, queue = set(), [start]
+        while queue:
+            name = queue.pop()
+            if name == goal:
+                return True
+            if name not in seen and name in self.later:
+                seen.add(name)
+                queue.extend(_names(self.later[name].args.values()))
+        return False
+
+    def _references_of_unknown(self, step: Step) -> None:
+        for arg, value in step.args.items():
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, str) and item.startswith("$") and not item.startswith("$$"):
+                    self._reference(step, arg, item)
+
+    def _add(self, step: Step, arg: str, code: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(step.id, arg, code, message, hint))
+
+
+def invalid(problems: list[Problem]) -> WorkflowError:
+    """Return the error that reports these problems, the first one's code as its code."""
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return WorkflowError(f"the workflow has {count}:{lines}", hint="mend it and run it again", code=problems[0].code, problems=problems)
+
+
+def _names(values: Iterable[Any]) -> list[str]:
+    flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    return [match[1] for item in flat if isinstance(item, str) and (match := REFERENCE.fullmatch(item))]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise WorkflowError(f"this is not JSON: {error.msg}", where=where, hint="mend it there", code="not_json") from None
+    except RecursionError:
+        raise WorkflowError("the JSON is nested too deeply", hint="a workflow is flat", code="not_json") from None
+
+
+def _shape(data: Any) -> Iterable[Problem]:
+    """Yield what keeps plain data from being a workflow at all."""
+    if not isinstance(data, Mapping):
+        yield Problem("", "", "bad_shape", f"a workflow is an object, not {type(data).__name__}", '{"version": 1, "steps": [...], "result": "$s1"}')
+        return
+    for key in data:
+        if key not in ("version", "steps", "result"):
+            yield Problem("", str(key), "bad_shape", f"unknown key '{key}'", "allowed: version, steps, result")
+    if data.get("version") != VERSION:
+        yield Problem("", "version", "bad_version", f"the version is {data.get('version')!r}", f"this release reads version {VERSION}")
+    result = data.get("result")
+    if result in (None, "", []):
+        yield Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"')
+    elif not isinstance(result, str) and not (isinstance(result, list) and all(isinstance(r, str) for r in result)):
+        yield Problem("", "result", "bad_shape", "result is a reference or a list of references", "")
+    steps = data.get("steps")
+    if not isinstance(steps, list):
+        yield Problem("", "steps", "bad_shape", "steps is a list of tool calls", "")
+        return
+    for number, step in enumerate(steps, 1):
+        yield from _step_shape(number, step)
+
+
+def _step_shape(number: int, step: Any) -> Iterable[Problem]:
+    if not isinstance(step, Mapping):
+        yield Problem(f"#{number}", "", "bad_shape", "a step is an object", '{"id": "s1", "tool": "...", "args": {...}}')
+        return
+    name = str(step.get("id", f"#{number}"))
+    for key in ("id", "tool"):
+        if not isinstance(step.get(key), str):
+            yield Problem(name, key, "bad_shape", f"'{key}' is missing or not a text", "")
+    args = step.get("args", {})
+    if not isinstance(args, Mapping) or not all(isinstance(key, str) for key in args):
+        yield Problem(name, "args", "bad_shape", "'args' is an object of named values", "")
+    for key in step:
+        if key not in ("id", "tool", "args"):
+            yield Problem(name, str(key), "bad_shape", f"unknown key '{key}'", "allowed: id, tool, args")
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
