@@ -114,7 +114,9 @@ class Tool(Generic[P, R]):
         """Return the parameter of that name, or None."""
         return next((p for p in self.params if p.name == name), None)
 
-    def engine(self, name: str, requires: Sequence[str] = (), version: str = "1") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def engine(
+        self, name: str, requires: Sequence[str] = (), version: str = "1"
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a better way of doing the same thing: same parameters, used when ``requires`` can be imported."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,7 +138,7 @@ class Tool(Generic[P, R]):
 
     def choose(self) -> tuple[Engine, str]:
         """Return the best engine that can run here, and the reason as a sentence."""
-        skipped = []
+        skipped: list[str] = []
         for engine in reversed(self.engines.values()):
             if not engine.missing:
                 reason = f"{engine.name}: {'; '.join(skipped) or 'the best engine of this tool'}"
@@ -186,7 +188,10 @@ class Registry:
     def add(self, tool: Tool[..., Any]) -> None:
         """Register a tool; running the same definition again replaces it, any other duplicate is an error."""
         old = self._tools.get(tool.name)
-        if old and (old.function.__module__, old.function.__qualname__) != (tool.function.__module__, tool.function.__qualname__):
+        if old and (old.function.__module__, old.function.__qualname__) != (
+            tool.function.__module__,
+            tool.function.__qualname__,
+        ):
             fault = f"{tool.line}: the name is taken by the tool at {old.file}:{old.line}; choose another"
             raise _faulty(f"tool '{tool.name}'", tool.file, [fault])
         self._tools[tool.name] = tool
@@ -231,7 +236,9 @@ class Registry:
         name = f"lego_tools_of_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
         spec = importlib.util.spec_from_file_location(name, path)
         if not path.is_file() or spec is None or spec.loader is None:
-            raise ToolDefinitionError("no such Python file", where=str(path), hint="give the path of a .py file with @lego.tool functions")
+            raise ToolDefinitionError(
+                "no such Python file", where=str(path), hint="give the path of a .py file with @lego.tool functions"
+            )
         before = dict(self._tools)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
@@ -246,10 +253,14 @@ class Registry:
             while trace and trace.tb_next:
                 trace = trace.tb_next
             at = f" (line {trace.tb_lineno})" if trace else ""
-            raise ToolDefinitionError(f"the file fails{at}: {type(error).__name__}: {error}", where=str(path), hint="mend it and try again") from error
+            raise ToolDefinitionError(
+                f"the file fails{at}: {type(error).__name__}: {error}", where=str(path), hint="mend it and try again"
+            ) from error
         new = [tool for name, tool in self._tools.items() if before.get(name) is not tool]
         if not new:
-            raise ToolDefinitionError("the file registers no tool", where=str(path), hint="put @lego.tool above a function")
+            raise ToolDefinitionError(
+                "the file registers no tool", where=str(path), hint="put @lego.tool above a function"
+            )
         return new
 
 
@@ -278,7 +289,8 @@ def tool(
     Args:
         phrases: ways to ask for it in plain words, any language; ``{name}`` is a slot for a parameter. A mapping
             also gives the arguments that the words imply: ``{"brighten": {"exposure": 0.7}}``.
-        scope: "local" (the default with a mask parameter), "global" (the default without) or "geometric" (may change the size).
+        scope: "local" (the default with a mask parameter), "global" (the default without) or "geometric" (may change
+            the size).
         version: raise it when results change, so that cached ones are not served.
         deterministic: False if the same arguments may give different results.
 
@@ -337,4 +349,6 @@ def _documented(function: Callable[..., Any], doc: str) -> Callable[..., Any]:
 def _faulty(what: str, file: str, faults: list[str]) -> ToolDefinitionError:
     lines = "".join(f"\n  {file}:{fault}" for fault in faults)
     count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return ToolDefinitionError(f"{what} has {count}:{lines}", hint="docs/write-a-tool.md shows the rules", faults=faults)
+    return ToolDefinitionError(
+        f"{what} has {count}:{lines}", hint="docs/write-a-tool.md shows the rules", faults=faults
+    )

@@ -51,9 +51,7 @@ def _color(text: str) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-Color: TypeAlias = Annotated[
-    str, Field(max_length=32, json_schema_extra={"format": "color"}), AfterValidator(_color)
-]
+Color: TypeAlias = Annotated[str, Field(max_length=32, json_schema_extra={"format": "color"}), AfterValidator(_color)]
 """A colour: ``#RRGGBB`` or a CSS name; tools receive ``#rrggbb``."""
 
 Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra={"format": "text"})]
@@ -101,7 +99,7 @@ class Param:
         """The JSON schema; images and masks are references to earlier steps."""
         if self.kind in REFERABLE:
             one: dict[str, Any] = {"type": "string", "pattern": r"^\$\w+(\.\w+)?$", "x-kind": self.kind}
-            schema = {"type": "array", "items": one, "maxItems": MAX_ITEMS} if self.many else one
+            schema: dict[str, Any] = {"type": "array", "items": one, "maxItems": MAX_ITEMS} if self.many else one
             schema = {"anyOf": [schema, {"type": "null"}]} if self.optional else schema
         else:
             schema = self.adapter.json_schema()
@@ -117,7 +115,9 @@ class Param:
         return self.adapter.validate_python(value, strict=True)
 
     def __str__(self) -> str:
-        inner = {"image": "Image", "mask": "Mask", "choice": " | ".join(repr(c) for c in self.choices)}.get(self.kind, self.kind)
+        inner = {"image": "Image", "mask": "Mask", "choice": " | ".join(repr(c) for c in self.choices)}.get(
+            self.kind, self.kind
+        )
         if self.low is not None or self.high is not None:
             inner += f" {_short(self.low)}..{_short(self.high)}"
         if self.unit:
@@ -250,7 +250,10 @@ def _outputs(hint: Any) -> tuple[tuple[Output, ...], list[str]]:
         return (), [f"it returns {_name(hint)}; allowed: Image, Mask, str, int, float, bool, or a NamedTuple of these"]
     hints = typing.get_type_hints(hint)
     wrong = [name for name in fields if hints[name] not in KINDS]
-    faults = [f"its output '{name}' has the type {_name(hints[name])}; allowed: Image, Mask, str, int, float, bool" for name in wrong]
+    faults = [
+        f"its output '{name}' has the type {_name(hints[name])}; allowed: Image, Mask, str, int, float, bool"
+        for name in wrong
+    ]
     return tuple(Output(name, KINDS.get(hints[name], "")) for name in fields), faults
 
 
@@ -261,7 +264,11 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, str, list[str]]:
     if not sentence:
         return "", doc, ["it has no docstring; its first sentence tells the builder what the tool does"]
     if len(sentence) > MAX_SENTENCE:
-        return sentence, doc, [f"the first sentence of its docstring has {len(sentence)} characters; at most {MAX_SENTENCE}"]
+        return (
+            sentence,
+            doc,
+            [f"the first sentence of its docstring has {len(sentence)} characters; at most {MAX_SENTENCE}"],
+        )
     return sentence, doc, []
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
-import tempfile
-import warnings
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +13,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from lego.core import codec
+from lego.core.codec import MAX_PIXELS, Pixels, Source
 from lego.core.errors import ImageError
 
-Pixels: TypeAlias = NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]
-Source: TypeAlias = "str | os.PathLike[str] | bytes | Pillow.Image | NDArray[Any]"
-
-MAX_PIXELS = 100_000_000  # one's own machine; a 100 Mpx photograph is the largest that medium-format cameras make
-JPEG_QUALITY = 95  # visually lossless; 4:4:4 chroma, because edits put hard coloured edges where cameras put none
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 def _freeze(array: NDArray[Any]) -> Pixels:
@@ -63,7 +55,9 @@ class Image:
                 code="bad_array",
             )
         if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != pixels.shape[:2]):
-            raise ImageError(f"alpha must be uint8 {pixels.shape[:2]}, not {alpha.dtype} {alpha.shape}", code="bad_array")
+            raise ImageError(
+                f"alpha must be uint8 {pixels.shape[:2]}, not {alpha.dtype} {alpha.shape}", code="bad_array"
+            )
         self.pixels = _freeze(pixels)
         self.alpha = None if alpha is None else _freeze(alpha)
         self.notes = notes
@@ -96,25 +90,12 @@ class Image:
         """
         if isinstance(source, Image):
             return source
-        if isinstance(source, np.ndarray):
-            return cls(*_from_array(source))
-        if isinstance(source, Pillow.Image):
-            return _from_pillow(source, "picture", max_pixels)
-        name, stream = _stream(source)
-        with contextlib.closing(stream), _decoding(name):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow warns about size below our own, explicit limit
-                picture = Pillow.open(stream)
-            return _from_pillow(picture, name, max_pixels)
+        return cls(*codec.decode(source, max_pixels))
 
     @classmethod
     def read_text(cls, source: Source) -> dict[str, str]:
         """Read the text chunks of a PNG (workflow and trace live there); empty for other formats."""
-        name, stream = _stream(source)
-        with contextlib.closing(stream), _decoding(name):
-            picture = Pillow.open(stream)
-            texts = getattr(picture, "text", {}) if picture.format == "PNG" else {}
-            return {str(key): str(value) for key, value in texts.items()}
+        return codec.read_text(source)
 
     def pil(self) -> Pillow.Image:
         """Return a Pillow picture, RGBA if there is alpha, else RGB."""
@@ -139,27 +120,14 @@ class Image:
         Raises:
             ImageError: unknown suffix, or the folder cannot be written.
         """
-        path = Path(path)
-        check_suffix(path)
-        picture = self.pil()
-        options: dict[str, Any] = {}
-        if path.suffix.lower() == ".png":
-            options = {"compress_level": 4, "pnginfo": _chunks(text or {})}
-        elif path.suffix.lower() in (".jpg", ".jpeg"):
-            picture = picture.convert("RGB")
-            options = {"quality": JPEG_QUALITY, "subsampling": 0}
-        elif path.suffix.lower() == ".webp":
-            options = {"quality": JPEG_QUALITY, "method": 4}
-        elif path.suffix.lower() == ".bmp":
-            picture = picture.convert("RGB")
-        buffer = io.BytesIO()
-        picture.save(buffer, Pillow.registered_extensions()[path.suffix.lower()], **options)
-        return write_whole(path, buffer.getvalue())
+        return codec.write_whole(Path(path), codec.encode(self.pil(), Path(path), text or {}))
 
     def replace(self, pixels: NDArray[Any]) -> Image:
         """Return a picture with other pixels of the same size, keeping this one's alpha."""
         if pixels.shape != self.pixels.shape:
-            raise ImageError(f"replacing pixels must keep the shape {self.pixels.shape}, not {pixels.shape}", code="bad_array")
+            raise ImageError(
+                f"replacing pixels must keep the shape {self.pixels.shape}, not {pixels.shape}", code="bad_array"
+            )
         return Image(pixels, self.alpha)
 
     def map(self, change: Callable[[Pixels], NDArray[Any]]) -> Image:
@@ -313,148 +281,9 @@ class Mask:
         return buffer.getvalue()
 
 
-def check_suffix(path: Path) -> None:
-    """Refuse an output path whose suffix names no format that we write."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ImageError(
-            f"cannot write the format '{path.suffix or 'without suffix'}'",
-            where=str(path),
-            hint=f"end the name in one of {', '.join(SUFFIXES)}",
-            code="unknown_format",
-        )
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write bytes so that the file appears whole or not at all."""
-    name = ""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp makes private files; give the one that open() would have made
-        os.replace(name, path)
-    except OSError as error:
-        if name:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-        hint = "does the folder exist, and may you write there?"
-        raise ImageError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint, code="cannot_write") from None
-    return path
-
-
 def _digest(kind: str, pixels: Pixels, alpha: Pixels | None) -> str:
     digest = hashlib.blake2b(f"{kind} {pixels.shape} {alpha is not None}".encode(), digest_size=16)
-    digest.update(pixels)
+    digest.update(pixels.data)
     if alpha is not None:
-        digest.update(alpha)
+        digest.update(alpha.data)
     return digest.hexdigest()
-
-
-def _stream(source: str | os.PathLike[str] | bytes | Any) -> tuple[str, Any]:
-    if isinstance(source, bytes):
-        return "bytes", io.BytesIO(source)
-    if not isinstance(source, str | os.PathLike):
-        raise ImageError(f"cannot read a picture from {type(source).__name__}", hint="give a path, bytes, a Pillow picture or an array")
-    try:
-        return str(source), open(source, "rb")  # noqa: SIM115 - closed by the caller
-    except OSError as error:
-        hint = "check the path" if isinstance(error, FileNotFoundError) else "check the file's permissions"
-        raise ImageError(f"cannot open: {error.strerror}", where=str(source), hint=hint, code="cannot_open") from None
-
-
-@contextlib.contextmanager
-def _decoding(name: str) -> Any:
-    """Turn every way in which a decoder can fail into one ImageError."""
-    try:
-        yield
-    except UnidentifiedImageError:
-        hint = "use a JPEG, PNG, WebP, TIFF or BMP picture"
-        raise ImageError("this is not a picture that can be read", where=name, hint=hint, code="not_an_image") from None
-    except Pillow.DecompressionBombError as error:
-        raise ImageError(f"too many pixels: {error}", where=name, hint="make it smaller first", code="too_large") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
-        hint = "the file may be truncated; get it again"
-        raise ImageError(f"the picture is damaged: {error}", where=name, hint=hint, code="damaged") from None
-
-
-def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int) -> Image:
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{width} x {height} is {width * height / 1e6:.0f} megapixels, more than the limit of {max_pixels / 1e6:.0f}",
-            where=name,
-            hint="make it smaller first, or raise max_pixels in the settings",
-            code="too_large",
-        )
-    notes: list[str] = []
-    with _decoding(name):
-        picture.load()
-        if picture.getexif().get(0x0112, 1) != 1:
-            notes.append("turned upright by its EXIF orientation")
-        picture = ImageOps.exif_transpose(picture)
-        picture = _to_srgb(picture, notes)
-        if picture.mode.startswith(("I", "F")):
-            notes.append(f"converted from {picture.mode} to 8 bits")
-            pixels, alpha, _ = _from_array(np.asarray(picture))
-            return Image(pixels, alpha, tuple(notes))
-        if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-            pixels = np.asarray(picture.convert("RGBA"))
-            opaque = bool((pixels[..., 3] == 255).all())
-            return Image(pixels[..., :3], None if opaque else pixels[..., 3], tuple(notes))
-        return Image(np.asarray(picture.convert("RGB")), None, tuple(notes))
-
-
-def _to_srgb(picture: Pillow.Image, notes: list[str]) -> Pillow.Image:
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA", "L", "CMYK"):
-        return picture
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        title = ImageCms.getProfileDescription(source).strip()
-        if "sRGB" in title:
-            return picture
-        mode = "RGBA" if picture.mode == "RGBA" else "RGB"
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        notes.append(f"its colour profile cannot be read ({error}); taken as sRGB")
-        return picture
-    notes.append(f"converted from the colour profile '{title}' to sRGB")
-    return converted or picture
-
-
-def _from_array(array: NDArray[Any]) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
-    notes: tuple[str, ...] = ()
-    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise ImageError(f"cannot read an array of shape {array.shape} as a picture", hint="H x W, or H x W x 1, 3 or 4", code="bad_array")
-    if array.dtype != np.uint8:
-        notes = (f"converted from {array.dtype} to 8 bits",)
-        array = _to_uint8(array)
-    if array.ndim == 2 or array.shape[2] == 1:
-        return np.dstack([array.reshape(array.shape[:2])] * 3), None, notes
-    alpha = array[..., 3] if array.shape[2] == 4 else None
-    return array[..., :3], alpha, notes
-
-
-def _to_uint8(array: NDArray[Any]) -> Pixels:
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
-    if np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all():
-            raise ImageError("the array holds NaN or infinity", hint="clean it first: numpy.nan_to_num", code="bad_array")
-        top = max(1.0, float(array.max()))  # 0..1 as it is; brighter (HDR, mode F) scaled down to its maximum
-        return (np.clip(array / top, 0, 1) * 255 + 0.5).astype(np.uint8)
-    if array.dtype == np.uint16:
-        return (array.astype(np.uint32) * 255 // 65535).astype(np.uint8)
-    if np.issubdtype(array.dtype, np.integer):
-        top = 255 if int(array.max()) <= 255 else 65535
-        return (np.clip(array, 0, top).astype(np.float64) * (255 / top) + 0.5).astype(np.uint8)
-    raise ImageError(f"cannot read {array.dtype} as pixels", hint="uint8, uint16 or float 0..1", code="bad_array")
-
-
-def _chunks(text: dict[str, str]) -> PngImagePlugin.PngInfo:
-    info = PngImagePlugin.PngInfo()
-    for key, value in text.items():
-        info.add_itxt(key, value)  # uncompressed: Pillow refuses compressed chunks above 1 MiB
-    return info

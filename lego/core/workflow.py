@@ -110,7 +110,9 @@ class Workflow:
             try:
                 source = source.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise WorkflowError(f"cannot read the workflow: {error}", where=str(source), code="cannot_open") from None
+                raise WorkflowError(
+                    f"cannot read the workflow: {error}", where=str(source), code="cannot_open"
+                ) from None
         data = _json(source) if isinstance(source, str) else source
         problems = list(_shape(data))
         if problems:
@@ -184,7 +186,9 @@ class _Checker:
                 bound.append(self._bind(step, tool))
             self.outputs[step.id] = None if tool is None else {o.name: o.kind for o in tool.outputs}
         if not workflow.results:
-            self.problems.append(Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"'))
+            self.problems.append(
+                Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"')
+            )
         end = Step("", "", {})
         found = [self._reference(end, "result", text)[0] for text in workflow.results]
         self.results = tuple(ref for ref in found if ref is not None)
@@ -194,7 +198,13 @@ class _Checker:
         if step.id in self.outputs:
             self._add(step, "", "duplicate_id", f"two steps are called '{step.id}'", "give each step its own id")
         elif not IDENTIFIER.fullmatch(step.id) or RESERVED.fullmatch(step.id) or step.id in self.given:
-            self._add(step, "", "bad_id", f"'{step.id}' cannot be a step's id", "letters, digits and _, and not image, mask or reference")
+            self._add(
+                step,
+                "",
+                "bad_id",
+                f"'{step.id}' cannot be a step's id",
+                "letters, digits and _, and not image, mask or reference",
+            )
 
     def _bind(self, step: Step, tool: Tool[..., Any]) -> Bound:
         params = {p.name: p for p in tool.params}
@@ -203,7 +213,8 @@ class _Checker:
                 nearest = difflib.get_close_matches(name, params, 1, 0.5)
                 hint = f"did you mean '{nearest[0]}'?" if nearest else f"allowed: {', '.join(params)}"
                 self._add(step, name, "unknown_arg", f"'{tool.name}' has no parameter '{name}'", hint)
-        args, needs = {}, []
+        args: dict[str, Any] = {}
+        needs: list[str] = []
         for param in tool.params:
             if param.name in step.args:
                 args[param.name] = self._value(step, param, step.args[param.name], needs)
@@ -272,23 +283,39 @@ class _Checker:
             self._add(step, arg, "ambiguous_reference", f"${name} has several outputs", f"write {choices}")
             return None, ""
         if output and output not in outputs:
-            self._add(step, arg, "unknown_output", f"step '{name}' has no output '{output}'", f"it has {', '.join(outputs)}")
+            self._add(
+                step, arg, "unknown_output", f"step '{name}' has no output '{output}'", f"it has {', '.join(outputs)}"
+            )
             return None, ""
         output = output or next(iter(outputs))
         return Ref(name, output), outputs[output]
 
     def _unknown(self, step: Step, arg: str, name: str) -> None:
         if name == step.id or (name in self.later and self._leads(name, step.id)):
-            self._add(step, arg, "cycle", f"'{step.id}' waits for '{name}', which waits for '{step.id}'", "steps can only use earlier ones")
+            self._add(
+                step,
+                arg,
+                "cycle",
+                f"'{step.id}' waits for '{name}', which waits for '{step.id}'",
+                "steps can only use earlier ones",
+            )
         elif name in self.later:
-            self._add(step, arg, "forward_reference", f"step '{name}' comes later", "steps can only use earlier ones; move it up")
+            self._add(
+                step,
+                arg,
+                "forward_reference",
+                f"step '{name}' comes later",
+                "steps can only use earlier ones; move it up",
+            )
         elif RESERVED.fullmatch(name):
             hint = {"mask": "draw one: --mask FILE or --box X0,Y0,X1,Y1"}.get(name, "give it: --reference FILE")
             self._add(step, arg, "unknown_reference", f"no {name} was given", hint)
         else:
             known = [*self.given, *self.outputs]
             nearest = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"did you mean ${nearest[0]}?" if nearest else f"known here: {', '.join('$' + k for k in known[-8:])}"
+            hint = (
+                f"did you mean ${nearest[0]}?" if nearest else f"known here: {', '.join('$' + k for k in known[-8:])}"
+            )
             self._add(step, arg, "unknown_reference", f"there is no step '{name}'", hint)
 
     def _leads(self, start: str, goal: str) -> bool:
@@ -317,7 +344,9 @@ def invalid(problems: list[Problem]) -> WorkflowError:
     """Return the error that reports these problems, the first one's code as its code."""
     lines = "".join(f"\n  {problem}" for problem in problems)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return WorkflowError(f"the workflow has {count}:{lines}", hint="mend it and run it again", code=problems[0].code, problems=problems)
+    return WorkflowError(
+        f"the workflow has {count}:{lines}", hint="mend it and run it again", code=problems[0].code, problems=problems
+    )
 
 
 def _names(values: Iterable[Any]) -> list[str]:
@@ -330,7 +359,9 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise WorkflowError(f"this is not JSON: {error.msg}", where=where, hint="mend it there", code="not_json") from None
+        raise WorkflowError(
+            f"this is not JSON: {error.msg}", where=where, hint="mend it there", code="not_json"
+        ) from None
     except RecursionError:
         raise WorkflowError("the JSON is nested too deeply", hint="a workflow is flat", code="not_json") from None
 
@@ -338,13 +369,25 @@ def _json(text: str) -> Any:
 def _shape(data: Any) -> Iterable[Problem]:
     """Yield what keeps plain data from being a workflow at all."""
     if not isinstance(data, Mapping):
-        yield Problem("", "", "bad_shape", f"a workflow is an object, not {type(data).__name__}", '{"version": 1, "steps": [...], "result": "$s1"}')
+        yield Problem(
+            "",
+            "",
+            "bad_shape",
+            f"a workflow is an object, not {type(data).__name__}",
+            '{"version": 1, "steps": [...], "result": "$s1"}',
+        )
         return
     for key in data:
         if key not in ("version", "steps", "result"):
             yield Problem("", str(key), "bad_shape", f"unknown key '{key}'", "allowed: version, steps, result")
     if data.get("version") != VERSION:
-        yield Problem("", "version", "bad_version", f"the version is {data.get('version')!r}", f"this release reads version {VERSION}")
+        yield Problem(
+            "",
+            "version",
+            "bad_version",
+            f"the version is {data.get('version')!r}",
+            f"this release reads version {VERSION}",
+        )
     result = data.get("result")
     if result in (None, "", []):
         yield Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"')
@@ -360,7 +403,9 @@ def _shape(data: Any) -> Iterable[Problem]:
 
 def _step_shape(number: int, step: Any) -> Iterable[Problem]:
     if not isinstance(step, Mapping):
-        yield Problem(f"#{number}", "", "bad_shape", "a step is an object", '{"id": "s1", "tool": "...", "args": {...}}')
+        yield Problem(
+            f"#{number}", "", "bad_shape", "a step is an object", '{"id": "s1", "tool": "...", "args": {...}}'
+        )
         return
     name = str(step.get("id", f"#{number}"))
     for key in ("id", "tool"):

@@ -1,0 +1,4 @@
+"""The embedded tools. Importing this package registers them all."""
+
+if __name__ != "lego.tools":
+    raise ImportError("this is a link into lego; write `import lego.tools`, not `import tools`")

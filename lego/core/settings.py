@@ -1,0 +1,116 @@
+"""Settings: one frozen object made at the door; every value knows where it came from."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from lego.core.errors import SettingsError
+
+FILE = "lego.toml"
+PREFIX = "LEGO_"
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lego"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set, by flag, environment (``LEGO_SEED=7``), ``lego.toml`` or default, the first that says so.
+
+    Attributes:
+        builder: who plans.
+        seed: of every run that is not given one.
+        max_megapixels: larger pictures are refused before they are decoded.
+        cache_memory_mb: budget of the cache in memory, in 2^20 bytes.
+        cache_disk_mb: budget of the cache on disk; 0 writes nothing there.
+        cache_folder: where the cache on disk is.
+        workers: steps that run at once; 0 chooses by the number of cores.
+        timeout, step_timeout: seconds for a run and for a step; 0 waits for ever.
+        metadata: write workflow and trace into PNG files.
+        sources: for each name, where its value came from.
+    """
+
+    builder: Annotated[str, Field(min_length=1)] = "rules"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 100.0
+    cache_memory_mb: Annotated[int, Field(ge=0)] = 1024
+    cache_disk_mb: Annotated[int, Field(ge=0)] = 0
+    cache_folder: Path = field(default_factory=_cache_folder)
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    timeout: Annotated[float, Field(ge=0)] = 0.0
+    step_timeout: Annotated[float, Field(ge=0)] = 0.0
+    metadata: bool = True
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any] | None = None, folder: Path | None = None) -> Settings:
+        """Gather the settings.
+
+        Args:
+            flags: values given by the caller; None means not given.
+            folder: where ``lego.toml`` is looked for; the working directory by default.
+
+        Raises:
+            SettingsError: a wrong value or an unknown name, with the place that it came from.
+        """
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        path = (folder or Path.cwd()) / FILE
+        layers = [
+            (str(path), _file(path)),
+            ("environment", _environment()),
+            ("flag", {name: value for name, value in (flags or {}).items() if value is not None}),
+        ]
+        known = {f.name: f.type for f in fields(cls) if f.name != "sources"}
+        adapters = _adapters()
+        for source, layer in layers:
+            for name, value in layer.items():
+                shown = f"{PREFIX}{name.upper()}" if source == "environment" else source
+                if name not in known:
+                    nearest = difflib.get_close_matches(name, known, 1)
+                    hint = f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(known)}"
+                    raise SettingsError(f"there is no setting '{name}'", where=shown, hint=hint, code="unknown_setting")
+                try:
+                    values[name] = adapters[name].validate_python(value)
+                except ValidationError as error:
+                    message = f"'{name}' cannot be {value!r}: {error.errors()[0]['msg']}"
+                    raise SettingsError(message, where=shown, hint="mend it there, or leave it out") from None
+                sources[name] = shown
+        return cls(**values, sources={name: sources.get(name, "default") for name in known})
+
+    def rows(self) -> list[tuple[str, Any, str]]:
+        """Return name, value and source of every setting."""
+        names = [f.name for f in fields(self) if f.name != "sources"]
+        return [(name, getattr(self, name), self.sources.get(name, "default")) for name in names]
+
+
+def terminal_is_plain() -> bool:
+    """Has the user asked for output without colours (https://no-color.org)?"""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def _adapters() -> dict[str, TypeAdapter[Any]]:
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: TypeAdapter(hint) for name, hint in hints.items() if name != "sources"}
+
+
+def _environment() -> dict[str, str]:
+    return {name[len(PREFIX) :].lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}", where=str(path), hint="mend or remove it") from None

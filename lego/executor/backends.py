@@ -1,0 +1,55 @@
+"""Where steps run: a small pool of threads on this machine."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+MAX_THREADS = 4  # the work is native code that uses several cores by itself; more threads only add memory
+
+
+class Threads:
+    """A pool of daemon threads, so that a tool which never returns cannot keep the program from ending.
+
+    Args:
+        workers: how many steps run at once; by default the number of cores, at most four.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or min(MAX_THREADS, os.cpu_count() or 1)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._guard = threading.Lock()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run a job as soon as a thread is free; jobs report their own results and never raise."""
+        with self._guard:
+            if self._threads < self.workers:
+                self._start()
+        self._jobs.put(job)
+
+    def replace(self) -> None:
+        """Start one more thread, in the place of one that is stuck in a job that was given up."""
+        with self._guard:
+            self._start()
+
+    def close(self) -> None:
+        """Let the threads end when their jobs are done."""
+        with self._guard:
+            for _ in range(self._threads):
+                self._jobs.put(None)
+            self._threads = 0
+
+    def _start(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._work, name="lego-step", daemon=True).start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+            with self._guard:
+                if self._threads > self.workers:  # this one was given up and replaced, and came back after all
+                    self._threads -= 1
+                    return

@@ -1,0 +1,268 @@
+"""A cache of step outputs by content: in memory, and on disk if asked, each under a budget of bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lego.core.codec import write_whole
+from lego.core.errors import ImageError, SettingsError
+from lego.core.values import Image, Mask
+
+Outputs: TypeAlias = Mapping[str, Any]
+MEMORY_BYTES = 1 << 30  # 29 pictures of 12 megapixels
+SMALL = 256  # bytes that an entry costs beside its pixels
+
+
+@dataclass
+class _Entry:
+    outputs: Outputs
+    seconds: float
+    bytes: int
+    score: float = 0.0
+
+
+@dataclass
+class _Lock:
+    lock: Any = field(default_factory=threading.Lock)
+    users: int = 0
+
+
+class Cache:
+    """Step outputs by key; what costs the least time per byte to make again goes first (GreedyDual-Size, Cao 1997).
+
+    Args:
+        memory_bytes: budget for pixels held in memory; 0 keeps nothing.
+        folder: where to keep outputs on disk as well; None for memory only.
+        disk_bytes: budget of that folder; the least recently used files go first.
+    """
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES, folder: Path | None = None, disk_bytes: int = 0) -> None:
+        self.memory_bytes = memory_bytes
+        self.folder = folder if disk_bytes > 0 else None
+        self.disk_bytes = disk_bytes
+        self._entries: dict[str, _Entry] = {}
+        self._buffers: dict[int, list[int]] = {}  # id of the owning buffer: its bytes, how many entries hold it
+        self._used = 0
+        self._clock = 0.0
+        self._guard = threading.RLock()
+        self._locks: dict[str, _Lock] = {}
+        self._disk = _Disk(self.folder, disk_bytes) if self.folder else None
+
+    @property
+    def used(self) -> int:
+        """Bytes held in memory, shared buffers counted once."""
+        return self._used
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries or (self._disk is not None and self._disk.path(key).exists())
+
+    def get(self, key: str) -> Outputs | None:
+        """Return the outputs stored under a key, or None."""
+        with self._guard:
+            entry = self._entries.get(key)
+            if entry:
+                entry.score = self._score(entry)
+                return entry.outputs
+        found = self._disk.read(key) if self._disk else None
+        if found:
+            self._keep(key, *found)
+            return found[0]
+        return None
+
+    def put(self, key: str, outputs: Outputs, seconds: float) -> None:
+        """Store outputs that took ``seconds`` to make."""
+        self._keep(key, outputs, seconds)
+        if self._disk:
+            self._disk.write(key, outputs, seconds)
+
+    @contextlib.contextmanager
+    def alone(self, key: str, wait: Any = None) -> Iterator[None]:
+        """Let one thread at a time work on a key; ``wait`` is called every tenth of a second while waiting."""
+        with self._guard:
+            held = self._locks.setdefault(key, _Lock())
+            held.users += 1
+        try:
+            while not held.lock.acquire(timeout=0.1):
+                if wait:
+                    wait()
+            try:
+                yield
+            finally:
+                held.lock.release()
+        finally:
+            with self._guard:
+                held.users -= 1
+                if not held.users:
+                    self._locks.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything in memory and on disk."""
+        with self._guard:
+            self._entries.clear()
+            self._buffers.clear()
+            self._used = 0
+        if self._disk:
+            self._disk.clear()
+
+    def _score(self, entry: _Entry) -> float:
+        return self._clock + entry.seconds / entry.bytes
+
+    def _keep(self, key: str, outputs: Outputs, seconds: float) -> None:
+        size = SMALL + sum(_nbytes(buffer) for buffer in _buffers(outputs).values())
+        if size > self.memory_bytes:
+            return
+        with self._guard:
+            if key in self._entries:
+                return
+            entry = _Entry(outputs, seconds, size)
+            entry.score = self._score(entry)
+            self._entries[key] = entry
+            self._hold(outputs, 1)
+            while self._used > self.memory_bytes:
+                self._evict()
+
+    def _evict(self) -> None:
+        key, entry = min(self._entries.items(), key=lambda item: item[1].score)
+        self._clock = entry.score
+        del self._entries[key]
+        self._hold(entry.outputs, -1)
+
+    def _hold(self, outputs: Outputs, count: int) -> None:
+        self._used += SMALL * count
+        for name, buffer in _buffers(outputs).items():
+            held = self._buffers.setdefault(name, [_nbytes(buffer), 0])
+            if held[1] == 0:
+                self._used += held[0]
+            held[1] += count
+            if held[1] == 0:
+                self._used -= held[0]
+                del self._buffers[name]
+
+
+class _Disk:
+    """The tier on disk: one uncompressed .npz file per key, never a pickle."""
+
+    def __init__(self, folder: Path, budget: int) -> None:
+        self.folder = folder
+        self.budget = budget
+        self._guard = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            hint = "set cache_folder to a folder that you may write to"
+            raise SettingsError(f"the cache folder cannot be made: {error}", where=str(folder), hint=hint) from None
+        self._used = sum(file.stat().st_size for file in folder.glob("*.npz"))
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
+
+    def read(self, key: str) -> tuple[Outputs, float] | None:
+        path = self.path(key)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                facts = json.loads(arrays["facts"].tobytes())
+                outputs = {name: _revive(fact, name, arrays) for name, fact in facts["outputs"].items()}
+            os.utime(path)
+            return outputs, facts["seconds"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ImageError):
+            with contextlib.suppress(OSError):
+                path.unlink()  # damaged: a miss, and room for a sound one
+            return None
+
+    def write(self, key: str, outputs: Outputs, seconds: float) -> None:
+        arrays: dict[str, NDArray[Any]] = {}
+        facts = {
+            "seconds": seconds,
+            "outputs": {name: _lay_down(name, value, arrays) for name, value in outputs.items()},
+        }
+        arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stubs take the names for options
+        if buffer.tell() > self.budget:
+            return
+        with contextlib.suppress(ImageError):  # a full disk loses the entry, not the edit
+            write_whole(self.path(key), buffer.getvalue())
+        with self._guard:
+            self._used += buffer.tell()
+            if self._used > self.budget:
+                self._shrink()
+
+    def _shrink(self) -> None:
+        files = sorted(
+            ((f.stat().st_mtime, f.stat().st_size, f) for f in self.folder.glob("*.npz")), key=lambda item: item[0]
+        )
+        self._used = sum(size for _, size, _ in files)
+        for _, size, file in files:
+            if self._used <= self.budget:
+                return
+            with contextlib.suppress(OSError):
+                file.unlink()
+                self._used -= size
+
+    def clear(self) -> None:
+        with self._guard:
+            for file in self.folder.glob("*.npz"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+            self._used = 0
+
+
+def _lay_down(name: str, value: Any, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    if isinstance(value, Image):
+        arrays[name] = value.pixels
+        if value.alpha is not None:
+            arrays[f"{name}.alpha"] = value.alpha
+        return {"kind": "image", "notes": value.notes}
+    if isinstance(value, Mask):
+        arrays[name] = value.pixels
+        return {"kind": "mask", "confidence": value.confidence, "notes": value.notes}
+    return {"kind": "plain", "value": value}
+
+
+def _revive(fact: dict[str, Any], name: str, arrays: Any) -> Any:
+    if fact["kind"] == "image":
+        alpha = arrays.get(f"{name}.alpha")
+        return Image(arrays[name], alpha, tuple(fact["notes"]))
+    if fact["kind"] == "mask":
+        return Mask(arrays[name], fact["confidence"], tuple(fact["notes"]))
+    return fact["value"]
+
+
+def _buffers(outputs: Outputs) -> dict[int, Any]:
+    """The memory blocks behind the outputs; a slice keeps its whole base alive, so the base counts."""
+    found: dict[int, Any] = {}
+    for value in outputs.values():
+        for array in (getattr(value, "pixels", None), getattr(value, "alpha", None)):
+            owner: Any = array
+            while isinstance(owner, np.ndarray) and owner.base is not None:
+                owner = owner.base
+            if owner is not None:
+                found[id(owner)] = owner
+    return found
+
+
+def _nbytes(buffer: Any) -> int:
+    return (
+        int(buffer.nbytes)
+        if isinstance(buffer, np.ndarray)
+        else len(buffer)
+        if isinstance(buffer, bytes | bytearray)
+        else 0
+    )

@@ -1,0 +1,374 @@
+"""The executor: runs a workflow, independent steps at once, whatever is cached not at all."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lego.core.errors import CancelledError, StepError, StepTimeoutError
+from lego.core.registry import Engine, Registry
+from lego.core.registry import registry as default_registry
+from lego.core.signature import Context
+from lego.core.trace import Event, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
+from lego.core.values import Image, Mask
+from lego.core.workflow import Bound, Ref, Workflow
+from lego.executor.backends import Threads
+from lego.executor.cache import Cache, Outputs
+from lego.executor.step import call, key_of, resolve
+
+POLL = 0.05  # seconds between looks at the cancel token while steps run
+WORTH_TELLING = 0.01  # progress events closer together than this share are left out
+
+
+class Cancel:
+    """A token that stops one run: from another thread, from a listener, or by a deadline."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the run as soon as the running steps look."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Has somebody asked to stop?"""
+        return self._event.is_set()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a workflow gave: outputs of every step that ran, errors of those that did not, and the results in order."""
+
+    outputs: Mapping[str, Outputs]
+    errors: Mapping[str, StepError]
+    results: tuple[Any, ...]
+
+    @property
+    def failure(self) -> StepError | None:
+        """The first error, if a result is missing because of one."""
+        return next(iter(self.errors.values()), None)
+
+
+class Executor:
+    """Runs workflows over a registry of tools.
+
+    Args:
+        registry: the tools.
+        cache: outputs by content, shared by all runs of this executor.
+        workers: how many steps run at once.
+        device: where networks run; part of the cache key.
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        cache: Cache | None = None,
+        workers: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.registry = default_registry if registry is None else registry
+        self.cache = Cache() if cache is None else cache
+        self.threads = Threads(workers)
+        weakref.finalize(self, self.threads.close)
+        self.device = device
+
+    def run(
+        self,
+        workflow: Workflow,
+        given: Mapping[str, Image | Mask],
+        *,
+        seed: int = 0,
+        trace: Trace | None = None,
+        cancel: Cancel | None = None,
+        timeout: float | None = None,
+        step_timeout: float | None = None,
+    ) -> Run:
+        """Run a workflow on the given values.
+
+        A failing step stops its descendants only; everything else is finished and kept. Steps that no result needs are
+        not run.
+
+        Args:
+            given: "image" and, as far as the workflow uses them, "mask", "reference", ...
+            seed: of the run; each step derives its own from it and from what it does.
+            trace: gets an event for everything that happens.
+            timeout, step_timeout: seconds for the whole run and for one step; None waits for ever.
+
+        Raises:
+            WorkflowError: the workflow has problems; nothing was run.
+        """
+        kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
+        bound, results = workflow.bind(self.registry, kinds)
+        job = _Job(self, bound, results, given, seed, trace or Trace(), cancel or Cancel(), timeout, step_timeout)
+        return job.run()
+
+
+@dataclass
+class _Task:
+    """A step on its way: what it is, which engine, its key, and since when it runs."""
+
+    bound: Bound
+    engine: Engine
+    reason: str
+    key: str
+    seed: int
+    waits: int = 0
+    children: list[str] = field(default_factory=list)
+    started: float = 0.0
+    progress: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class _Job:
+    """One run. Everything but `_work` happens in the calling thread, so events need no locks."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        bound: list[Bound],
+        results: tuple[Ref, ...],
+        given: Mapping[str, Image | Mask],
+        seed: int,
+        trace: Trace,
+        cancel: Cancel,
+        timeout: float | None,
+        step_timeout: float | None,
+    ) -> None:
+        self.executor, self.given, self.results = executor, given, results
+        self.trace, self.cancel, self.step_timeout = trace, cancel, step_timeout
+        self.start = time.monotonic()
+        self.deadline = None if timeout is None else self.start + timeout
+        self.outputs: dict[str, Outputs] = {}
+        self.errors: dict[str, StepError] = {}
+        self.running: dict[str, _Task] = {}
+        self.news: queue.SimpleQueue[tuple[str, Any, float, bool]] = queue.SimpleQueue()
+        self.tasks = self._tasks(bound, seed)
+        self.inline = timeout is None and step_timeout is None
+
+    def _tasks(self, bound: list[Bound], seed: int) -> dict[str, _Task]:
+        digests = {name: value.digest for name, value in self.given.items()}
+        keys: dict[str, str] = {}
+        tasks = {}
+        engines: dict[str, tuple[Engine, str]] = {}
+        for item in bound:
+            if item.tool.name not in engines:
+                engines[item.tool.name] = item.tool.choose()
+            engine, reason = engines[item.tool.name]
+            key, own_seed = key_of(item, engine, self.executor.device, seed, keys, digests)
+            if not item.tool.deterministic:
+                key = f"{key}-{uuid.uuid4().hex}"  # its children must not be served results of another run
+            keys[item.step.id] = key
+            tasks[item.step.id] = _Task(item, engine, reason, key, own_seed)
+        return tasks
+
+    def run(self) -> Run:
+        status = "failed"
+        try:
+            ready = self._plan()
+            self._loop(ready)
+            status = "failed" if self.errors else "done"
+            if any(isinstance(error, CancelledError) for error in self.errors.values()):
+                status = "cancelled"
+            elif any(isinstance(error, StepTimeoutError) for error in self.errors.values()):
+                status = "timeout"
+        except BaseException:
+            status = "cancelled"
+            self.cancel.cancel()
+            raise
+        finally:
+            for task in self.running.values():
+                task.stop.set()
+            self.trace.add(RunDone(status, time.monotonic() - self.start))
+        found = tuple(self._find(ref) for ref in self.results if ref.step in self.given or ref.step in self.outputs)
+        return Run(self.outputs, self.errors, found)
+
+    def _plan(self) -> deque[_Task]:
+        """Walk back from the results: what the cache holds needs no ancestors. Return the steps that can start."""
+        wanted: dict[str, _Task] = {}
+        stack = [ref.step for ref in self.results if ref.step in self.tasks]
+        while stack:
+            name = stack.pop()
+            if name in wanted or name in self.outputs:
+                continue
+            task = self.tasks[name]
+            if self._served(task):
+                continue
+            wanted[name] = task
+            stack.extend(task.bound.needs)
+        for name, task in wanted.items():
+            missing = [need for need in task.bound.needs if need in wanted]
+            task.waits = len(missing)
+            for need in missing:
+                wanted[need].children.append(name)
+        return deque(task for name, task in self.tasks.items() if name in wanted and not task.waits)
+
+    def _served(self, task: _Task) -> bool:
+        """Take a step from the cache if it is there, and say so."""
+        outputs = self.executor.cache.get(task.key)
+        if outputs is None:
+            return False
+        self._done(task, outputs, 0.0, True)
+        return True
+
+    def _loop(self, ready: deque[_Task]) -> None:
+        while ready or self.running:
+            self._look_at_the_clock(ready)
+            alone = self.inline and len(ready) == 1 and not self.running
+            while ready:
+                self._launch(ready.popleft(), alone)
+            if not self.running:
+                continue
+            try:
+                name, value, seconds, cached = self.news.get(timeout=None if alone else POLL)
+            except queue.Empty:
+                continue
+            self._hear(name, value, seconds, cached, ready)
+
+    def _launch(self, task: _Task, alone: bool) -> None:
+        """Start a step: here if it is the only one (handing over costs more than a small step), else in the pool."""
+        name = task.bound.step.id
+        self.trace.add(StepStarted(name, task.bound.tool.name))
+        task.started = time.monotonic()
+        self.running[name] = task
+        values = {key: resolve(value, self._find) for key, value in task.bound.args.items()}
+        if alone:
+            self._work(task, values)
+        else:
+            self.executor.threads.submit(lambda: self._work(task, values))
+
+    def _work(self, task: _Task, args: dict[str, Any]) -> None:
+        """Run in any thread: compute or wait for the one who computes, and put the outcome into the news."""
+        name = task.bound.step.id
+        context = Context(task.seed, self.executor.device, self._reporter(task))
+        cache = self.executor.cache
+        start = time.monotonic()
+        try:
+            self._stop(task)
+            with cache.alone(task.key, lambda: self._stop(task)):
+                outputs = cache.get(task.key)
+                cached = outputs is not None
+                if outputs is None:
+                    outputs = call(task.bound, task.engine, args, context)
+                    seconds = time.monotonic() - start
+                    self._stop(task)
+                    if task.bound.tool.deterministic:
+                        cache.put(task.key, outputs, seconds)
+            self.news.put((name, outputs, time.monotonic() - start, cached))
+        except StepError as error:
+            self.news.put((name, error, time.monotonic() - start, False))
+        except BaseException as error:
+            fault = StepError(f"{type(error).__name__}: {error}", where=f"{name} ({task.bound.tool.name})")
+            fault.__cause__ = error
+            self.news.put((name, fault, time.monotonic() - start, False))
+            if not isinstance(error, Exception):
+                raise
+
+    def _reporter(self, task: _Task) -> Callable[[float], None]:
+        name = task.bound.step.id
+
+        def progress(share: float) -> None:
+            self._stop(task)
+            if share >= task.progress + WORTH_TELLING or share >= 1 > task.progress:
+                task.progress = share
+                self.news.put((name, StepProgress(name, min(1.0, max(0.0, share))), 0.0, False))
+
+        return progress
+
+    def _stop(self, task: _Task) -> None:
+        """Raise if this step should not go on."""
+        where = f"{task.bound.step.id} ({task.bound.tool.name})"
+        if self.cancel.cancelled or task.stop.is_set():
+            raise CancelledError("the run was stopped", where=where, hint="nothing was saved; run it again")
+
+    def _hear(self, name: str, value: Any, seconds: float, cached: bool, ready: deque[_Task]) -> None:
+        if isinstance(value, Event):
+            if name in self.running:
+                self.trace.add(value)
+            return
+        task = self.running.pop(name, None)
+        if task is None:
+            return  # it was given up, and its late answer counts no more
+        if isinstance(value, StepError):
+            self._fail(task, value)
+            return
+        self._done(task, value, seconds, cached)
+        for child in task.children:
+            self.tasks[child].waits -= 1
+            if not self.tasks[child].waits and child not in self.errors:
+                ready.append(self.tasks[child])
+
+    def _done(self, task: _Task, outputs: Outputs, seconds: float, cached: bool) -> None:
+        name = task.bound.step.id
+        self.outputs[name] = outputs
+        notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
+        digests = {key: _summary(value) for key, value in outputs.items()}
+        tool = task.bound.tool.name
+        self.trace.add(StepDone(name, tool, task.engine.name, task.reason, cached, seconds, task.seed, digests, notes))
+
+    def _fail(self, task: _Task, error: StepError) -> None:
+        """Record a failure, and that of everything that waits for it."""
+        name = task.bound.step.id
+        self.errors[name] = error
+        self.trace.add(StepFailed(name, task.bound.tool.name, error.code, error.message, error.hint))
+        stack = list(task.children)
+        while stack:
+            child = stack.pop()
+            if child in self.errors:
+                continue
+            bound = self.tasks[child].bound
+            skipped = StepError(
+                f"it needs '{name}', which failed",
+                where=f"{child} ({bound.tool.name})",
+                hint=error.hint,
+                code="skipped",
+            )
+            self.errors[child] = skipped
+            self.trace.add(StepFailed(child, bound.tool.name, "skipped", skipped.message, skipped.hint))
+            stack.extend(self.tasks[child].children)
+
+    def _look_at_the_clock(self, ready: deque[_Task]) -> None:
+        """Give up what was cancelled or takes too long."""
+        if self.cancel.cancelled:
+            self._give_up(
+                [*self.running.values(), *ready],
+                CancelledError,
+                "the run was stopped",
+                "nothing was saved; run it again",
+            )
+            ready.clear()
+            return
+        now = time.monotonic()
+        if self.deadline is not None and now > self.deadline:
+            took = f"the run took longer than {self.deadline - self.start:g} s"
+            self._give_up(
+                [*self.running.values(), *ready], StepTimeoutError, took, "allow more time, or use a smaller picture"
+            )
+            ready.clear()
+        elif self.step_timeout is not None:
+            late = [task for task in self.running.values() if now - task.started > (self.step_timeout or 0)]
+            took = f"the step took longer than {self.step_timeout:g} s"
+            self._give_up(late, StepTimeoutError, took, "allow more time, or use a smaller picture")
+
+    def _give_up(self, tasks: list[_Task], kind: type[StepError], message: str, hint: str) -> None:
+        for task in tasks:
+            name = task.bound.step.id
+            task.stop.set()
+            if self.running.pop(name, None):
+                self.executor.threads.replace()
+            if name not in self.errors:
+                self._fail(task, kind(message, where=f"{name} ({task.bound.tool.name})", hint=hint))
+
+    def _find(self, ref: Ref) -> Any:
+        return self.given[ref.step] if ref.step in self.given else self.outputs[ref.step][ref.output]
+
+
+def _summary(value: Any) -> str:
+    return value.digest if isinstance(value, Image | Mask) else repr(value)
