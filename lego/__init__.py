@@ -25,7 +25,24 @@ _PLACES = {
     "run": "editor",
     "tool": "core.registry",
 }
-__all__ = [*sorted(_PLACES)]
+__all__ = [
+    "Color",
+    "Context",
+    "EditResult",
+    "Editor",
+    "Image",
+    "LegoError",
+    "Mask",
+    "Settings",
+    "Target",
+    "Text",
+    "Workflow",
+    "edit",
+    "plan",
+    "registry",
+    "run",
+    "tool",
+]
 
 if TYPE_CHECKING:
     from lego.core.errors import LegoError

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import lego
-import lego.tools  # noqa: F401 - registers the embedded tools
+import lego.tools  # registers the embedded tools
 from lego import builder as builders
 from lego import report
 from lego.builder.base import Builder, Plan, Request
@@ -199,7 +199,7 @@ class Editor:
         seed: int | None = None,
         cancel: Cancel | None = None,
     ) -> EditResult:
-        """Run a workflow (a `Workflow`, a dict, JSON text or the path of a file) on a picture; the rest as in `edit`."""
+        """Run a workflow (a `Workflow`, a dict, JSON text or a file's path) on a picture; the rest as in `edit`."""
         given = self._given(image, mask, box, references)
         return self._run(load_workflow(workflow), given, seed, Trace(*self.listeners), cancel)
 

@@ -32,7 +32,8 @@ border:1px solid var(--line);touch-action:pan-y}.pair img{display:block;width:10
 .pair .top img{height:100%;object-fit:cover}.pair .bar{position:absolute;top:0;bottom:0;left:var(--cut,50%);width:2px;
 background:#fff;box-shadow:0 0 0 1px #0005;pointer-events:none}.pair input{position:absolute;inset:0;width:100%;
 height:100%;margin:0;opacity:0;cursor:ew-resize}.pair span{position:absolute;bottom:10px;padding:2px 9px;
-border-radius:99px;background:#000a;color:#fff;font-size:12px;pointer-events:none}.pair .l{left:10px}.pair .r{right:10px}
+border-radius:99px;background:#000a;color:#fff;font-size:12px;pointer-events:none}.pair .l{left:10px}
+.pair .r{right:10px}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(260px,1fr));gap:14px;margin:26px 0 10px}
 .two figure{margin:0}.two img{width:100%;border-radius:10px;border:1px solid var(--line)}figcaption{font-size:13px;
 color:var(--soft);padding-top:4px}h2{font-size:19px;margin:38px 0 12px}.steps{display:grid;gap:14px;
@@ -128,7 +129,7 @@ def _shown(value: Image | Mask, before: Image) -> Image:
         return Image.open(value.pixels)
     grey = before.pixels.mean(2, keepdims=True) * 0.6 + 60
     share = value.pixels[..., None] / np.float32(255) * 0.7
-    return Image((grey * (1 - share) + np.float32(TINT) * share).astype(np.uint8))
+    return Image((grey * (1 - share) + np.array(TINT, np.float32) * share).astype(np.uint8))
 
 
 def _call(step: Step) -> str:

@@ -39,6 +39,7 @@ CODES = {
     "literal_error": "not_a_choice",
     "string_too_long": "too_long",
     "too_long": "too_long",
+    "value_error": "bad_value",
 }
 
 

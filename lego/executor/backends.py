@@ -19,20 +19,25 @@ class Threads:
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or min(MAX_THREADS, os.cpu_count() or 1)
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], bool] | None] = queue.SimpleQueue()
         self._threads = 0
+        self._stuck = 0  # threads in a job that was given up; others work in their place
         self._guard = threading.Lock()
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Run a job as soon as a thread is free; jobs report their own results and never raise."""
+    def submit(self, job: Callable[[], bool]) -> None:
+        """Run a job as soon as a thread is free.
+
+        A job reports its own result and never raises; it returns True if it was given up meanwhile (see `give_up`).
+        """
         with self._guard:
-            if self._threads < self.workers:
+            if self._threads - self._stuck < self.workers:
                 self._start()
         self._jobs.put(job)
 
-    def replace(self) -> None:
-        """Start one more thread, in the place of one that is stuck in a job that was given up."""
+    def give_up(self) -> None:
+        """Count one running job as lost, so that another thread takes the place of its own."""
         with self._guard:
+            self._stuck += 1
             self._start()
 
     def close(self) -> None:
@@ -40,7 +45,7 @@ class Threads:
         with self._guard:
             for _ in range(self._threads):
                 self._jobs.put(None)
-            self._threads = 0
+            self._threads = self._stuck = 0
 
     def _start(self) -> None:
         self._threads += 1
@@ -48,8 +53,8 @@ class Threads:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
-            with self._guard:
-                if self._threads > self.workers:  # this one was given up and replaced, and came back after all
-                    self._threads -= 1
-                    return
+            if job():
+                with self._guard:
+                    self._stuck = max(0, self._stuck - 1)
+                    self._threads = max(0, self._threads - 1)
+                return

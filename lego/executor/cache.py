@@ -174,7 +174,7 @@ class _Disk:
     def read(self, key: str) -> tuple[Outputs, float] | None:
         path = self.path(key)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
                 outputs = {name: _revive(fact, name, arrays) for name, fact in facts["outputs"].items()}
             os.utime(path)

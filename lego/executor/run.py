@@ -107,7 +107,17 @@ class Executor:
         """
         kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
         bound, results = workflow.bind(self.registry, kinds)
-        job = _Job(self, bound, results, given, seed, trace or Trace(), cancel or Cancel(), timeout, step_timeout)
+        job = _Job(
+            self,
+            bound,
+            results,
+            given,
+            seed,
+            Trace() if trace is None else trace,
+            cancel or Cancel(),
+            timeout,
+            step_timeout,
+        )
         return job.run()
 
 
@@ -244,8 +254,8 @@ class _Job:
         else:
             self.executor.threads.submit(lambda: self._work(task, values))
 
-    def _work(self, task: _Task, args: dict[str, Any]) -> None:
-        """Run in any thread: compute or wait for the one who computes, and put the outcome into the news."""
+    def _work(self, task: _Task, args: dict[str, Any]) -> bool:
+        """Run in any thread: compute or wait for the one who computes, put the outcome into the news; was it given up?"""
         name = task.bound.step.id
         context = Context(task.seed, self.executor.device, self._reporter(task))
         cache = self.executor.cache
@@ -270,6 +280,7 @@ class _Job:
             self.news.put((name, fault, time.monotonic() - start, False))
             if not isinstance(error, Exception):
                 raise
+        return task.stop.is_set()
 
     def _reporter(self, task: _Task) -> Callable[[float], None]:
         name = task.bound.step.id
@@ -362,7 +373,7 @@ class _Job:
             name = task.bound.step.id
             task.stop.set()
             if self.running.pop(name, None):
-                self.executor.threads.replace()
+                self.executor.threads.give_up()
             if name not in self.errors:
                 self._fail(task, kind(message, where=f"{name} ({task.bound.tool.name})", hint=hint))
 
