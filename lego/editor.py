@@ -19,12 +19,13 @@ from lego import report
 from lego.builder.base import Builder, Plan, Request
 from lego.core.codec import Source, check_suffix, write_whole
 from lego.core.errors import ImageError, WorkflowError
+from lego.core.problems import invalid
 from lego.core.registry import Registry
 from lego.core.registry import registry as default_registry
 from lego.core.settings import Settings
 from lego.core.trace import Event, Noted, Planned, RunStarted, StepFailed, Trace
 from lego.core.values import Image, Mask
-from lego.core.workflow import Workflow, invalid
+from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
 from lego.executor.run import Cancel, Executor, Run
 

@@ -22,10 +22,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from lego.core.errors import WorkflowError
+from lego.core.problems import VERSION, Problem, invalid, parse, shape
 from lego.core.registry import Registry, Tool
 from lego.core.signature import REFERABLE, Param
 
-VERSION = 1
 REFERENCE = re.compile(r"\$(\w+)(?:\.(\w+))?")
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,39}")
 RESERVED = re.compile(r"image|mask|reference\d*")
@@ -41,21 +41,6 @@ CODES = {
     "too_long": "too_long",
     "value_error": "bad_value",
 }
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One fault of a workflow: which step and argument, a stable code, what is wrong, and how to mend it."""
-
-    step: str
-    arg: str
-    code: str
-    message: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        place = ".".join(part for part in (self.step, self.arg) if part)
-        return f"{place + ': ' if place else ''}{self.message}{f' ({self.hint})' if self.hint else ''}"
 
 
 @dataclass(frozen=True)
@@ -114,8 +99,8 @@ class Workflow:
                 raise WorkflowError(
                     f"cannot read the workflow: {error}", where=str(source), code="cannot_open"
                 ) from None
-        data = _json(source) if isinstance(source, str) else source
-        problems = list(_shape(data))
+        data = parse(source) if isinstance(source, str) else source
+        problems = list(shape(data))
         if problems:
             raise invalid(problems)
         steps = tuple(Step(s["id"], s["tool"], dict(s.get("args", {}))) for s in data["steps"])
@@ -341,83 +326,9 @@ class _Checker:
         self.problems.append(Problem(step.id, arg, code, message, hint))
 
 
-def invalid(problems: list[Problem]) -> WorkflowError:
-    """Return the error that reports these problems, the first one's code as its code."""
-    lines = "".join(f"\n  {problem}" for problem in problems)
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return WorkflowError(
-        f"the workflow has {count}:{lines}", hint="mend it and run it again", code=problems[0].code, problems=problems
-    )
-
-
 def _names(values: Iterable[Any]) -> list[str]:
     flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
     return [match[1] for item in flat if isinstance(item, str) and (match := REFERENCE.fullmatch(item))]
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise WorkflowError(
-            f"this is not JSON: {error.msg}", where=where, hint="mend it there", code="not_json"
-        ) from None
-    except RecursionError:
-        raise WorkflowError("the JSON is nested too deeply", hint="a workflow is flat", code="not_json") from None
-
-
-def _shape(data: Any) -> Iterable[Problem]:
-    """Yield what keeps plain data from being a workflow at all."""
-    if not isinstance(data, Mapping):
-        yield Problem(
-            "",
-            "",
-            "bad_shape",
-            f"a workflow is an object, not {type(data).__name__}",
-            '{"version": 1, "steps": [...], "result": "$s1"}',
-        )
-        return
-    for key in data:
-        if key not in ("version", "steps", "result"):
-            yield Problem("", str(key), "bad_shape", f"unknown key '{key}'", "allowed: version, steps, result")
-    if data.get("version") != VERSION:
-        yield Problem(
-            "",
-            "version",
-            "bad_version",
-            f"the version is {data.get('version')!r}",
-            f"this release reads version {VERSION}",
-        )
-    result = data.get("result")
-    if result in (None, "", []):
-        yield Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"')
-    elif not isinstance(result, str) and not (isinstance(result, list) and all(isinstance(r, str) for r in result)):
-        yield Problem("", "result", "bad_shape", "result is a reference or a list of references", "")
-    steps = data.get("steps")
-    if not isinstance(steps, list):
-        yield Problem("", "steps", "bad_shape", "steps is a list of tool calls", "")
-        return
-    for number, step in enumerate(steps, 1):
-        yield from _step_shape(number, step)
-
-
-def _step_shape(number: int, step: Any) -> Iterable[Problem]:
-    if not isinstance(step, Mapping):
-        yield Problem(
-            f"#{number}", "", "bad_shape", "a step is an object", '{"id": "s1", "tool": "...", "args": {...}}'
-        )
-        return
-    name = str(step.get("id", f"#{number}"))
-    for key in ("id", "tool"):
-        if not isinstance(step.get(key), str):
-            yield Problem(name, key, "bad_shape", f"'{key}' is missing or not a text", "")
-    args = step.get("args", {})
-    if not isinstance(args, Mapping) or not all(isinstance(key, str) for key in args):
-        yield Problem(name, "args", "bad_shape", "'args' is an object of named values", "")
-    for key in step:
-        if key not in ("id", "tool", "args"):
-            yield Problem(name, str(key), "bad_shape", f"unknown key '{key}'", "allowed: id, tool, args")
 
 
 def _show(value: Any) -> str:

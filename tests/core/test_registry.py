@@ -50,8 +50,8 @@ def test_the_card_is_made_from_the_signature() -> None:
 
 
 def test_all_faults_of_a_definition_are_reported_together_with_their_lines() -> None:
-    def rt_bad(
-        image,  # type: ignore[no-untyped-def]
+    def rt_bad(  # type: ignore[no-untyped-def]
+        image,
         *more: Any,
         amount: float,
         count: Annotated[int, Field(ge=0, le=3)] = 7,
