@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -40,3 +41,13 @@ def test_the_readme_names_the_tests_command_that_ci_runs() -> None:
     assert command in readme
     for part in command.split(" && "):
         assert part in script
+
+
+@pytest.mark.parametrize("name", ["tools.md", "errors.md"])
+def test_the_pages_made_from_the_code_are_up_to_date(name: str) -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == module.PAGES[name](), "run `make docs`"

@@ -48,7 +48,7 @@ class Engine:
     requires: tuple[str, ...] = ()
     version: str = "1"
 
-    @property
+    @functools.cached_property
     def missing(self) -> list[str]:
         """Required modules that are not installed."""
         return [name for name in self.requires if importlib.util.find_spec(name) is None]

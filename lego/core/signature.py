@@ -183,9 +183,8 @@ def _param(parameter: inspect.Parameter, hint: Any) -> tuple[Param, list[str]]:
     base = facts["base"]
     choices = get_args(base) if get_origin(base) is Literal else ()
     kind = "choice" if choices else KINDS.get(base, "")
-    annotation = hint if facts["limited"] or kind != "string" else Annotated[hint, Field(max_length=MAX_TEXT)]
-    if kind == "string" and not facts["limited"] and (facts["optional"] or facts["many"]):
-        annotation = hint
+    free = kind == "string" and not facts["limited"] and not facts["many"]
+    annotation = Annotated[hint, Field(max_length=MAX_TEXT)] if free else hint
     param = Param(
         parameter.name, kind, annotation, facts["many"], facts["optional"], required,
         None if required else parameter.default, facts["description"], choices,
