@@ -201,6 +201,10 @@ def test_the_input_is_never_overwritten_and_formats_are_checked_first(coffee: Pa
     assert coffee.read_bytes() == before
 
 
+def test_the_version_is_printed() -> None:
+    assert lego("--version").stdout.startswith("lego 0.")
+
+
 def test_help_names_every_command() -> None:
     text = lego("--help").stdout
     for command in ("edit", "plan", "run", "tools", "doctor", "--install-completion"):
