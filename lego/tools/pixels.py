@@ -1,0 +1,115 @@
+"""Pixel arithmetic that several tools share: blending through a mask, Lab, linear light, the guided filter."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lego.core.codec import Pixels
+from lego.core.values import Image, Mask
+
+Plane: TypeAlias = NDArray[np.float32]
+LUMA = (0.2126, 0.7152, 0.0722)  # of linear sRGB light (ITU-R BT.709)
+
+
+def blend(image: Image, edit: NDArray[Any], mask: Mask | None) -> Image:
+    """Return ``in + (edit - in) * mask / 255``; bit for bit the input where the mask is 0, ``edit`` where it is 255.
+
+    Args:
+        edit: H x W x 3, uint8 or float 0..255 (rounded and clipped).
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    if edit.shape != image.pixels.shape:
+        raise ValueError(f"the edit has the shape {edit.shape}, the picture {image.pixels.shape}")
+    if mask is not None and mask.size != image.size:
+        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    if mask is None:
+        return image.replace(to_uint8(edit))
+    if mask.box is None:
+        return image.replace(image.pixels)
+    x0, y0, x1, y1 = mask.box
+    pixels = image.pixels.copy()
+    old = pixels[y0:y1, x0:x1].astype(np.float32)
+    share = mask.pixels[y0:y1, x0:x1, None].astype(np.float32) / 255
+    pixels[y0:y1, x0:x1] = to_uint8(old + (edit[y0:y1, x0:x1].astype(np.float32) - old) * share)
+    return image.replace(pixels)
+
+
+def to_uint8(values: NDArray[Any]) -> Pixels:
+    """Round and clip to 0..255; uint8 comes back as it is."""
+    if values.dtype == np.uint8:
+        return values
+    rounded: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded
+
+
+def to_lab(pixels: Pixels) -> Plane:
+    """Return CIELAB as float32, L 0..100, a and b about -127..127."""
+    return np.asarray(cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def from_lab(lab: Plane) -> Plane:
+    """Return RGB as float32 0..255, not yet rounded; colours outside sRGB are clipped."""
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32) * 255
+
+
+def to_linear(pixels: Pixels) -> Plane:
+    """Return linear light, 0..1, as float32 (the sRGB curve, IEC 61966-2-1)."""
+    codes = np.arange(256) / 255
+    curve = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+    return np.asarray(curve.astype(np.float32)[pixels], np.float32)
+
+
+def from_linear(light: NDArray[Any]) -> Plane:
+    """Return sRGB values 0..255 as float32 from linear light; what is above 1 is clipped."""
+    light = np.clip(light, 0, 1)
+    curve = np.where(light <= 0.0031308, light * 12.92, 1.055 * np.power(light, 1 / 2.4) - 0.055)
+    return np.asarray(curve * 255, np.float32)
+
+
+def apply_curve(pixels: Pixels, curve: NDArray[Any]) -> Pixels:
+    """Look every value up in a curve of 256 values (or 256 x 3, one column a channel), 0..255."""
+    table = to_uint8(curve)
+    if table.ndim == 1:
+        return np.asarray(cv2.LUT(pixels, table), np.uint8)
+    return np.asarray(cv2.LUT(pixels, table[:, None, :]), np.uint8)
+
+
+def guided(guide: Plane, source: Plane, radius: int, eps: float) -> Plane:
+    """Smooth ``source`` along the edges of ``guide``, both H x W (guided filter, He 2010, by box means).
+
+    Args:
+        radius: half the window in px.
+        eps: variance of the guide under which a window counts as flat; 0.01 for a guide of 0..1.
+    """
+    window = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(plane: Plane) -> Plane:
+        return np.asarray(cv2.blur(plane, window, borderType=cv2.BORDER_REFLECT), np.float32)
+
+    guide_mean, source_mean = mean(guide), mean(source)
+    slope = (mean(guide * source) - guide_mean * source_mean) / (mean(guide * guide) - guide_mean**2 + eps)
+    offset = source_mean - slope * guide_mean
+    return mean(slope) * guide + mean(offset)
+
+
+def base_layer(image: Image) -> Plane:
+    """Return the picture's large light and dark areas as L / 100, 0..1, edges kept (guided by itself)."""
+    light = to_lab(image.pixels)[..., 0] / np.float32(100)
+    return np.asarray(np.clip(guided(light, light, max(1, max(image.size) // 20), 0.01), 0, 1), np.float32)
+
+
+def gaussian(plane: NDArray[Any], sigma: float) -> NDArray[Any]:
+    """Blur by a Gaussian of ``sigma`` px; large ones are computed on a smaller copy, which looks the same."""
+    shrink = int(sigma // 6)
+    if shrink < 2 or min(plane.shape[:2]) < 8 * shrink:
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.05), borderType=cv2.BORDER_REFLECT))
+    height, width = plane.shape[:2]
+    small = cv2.resize(plane, (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC))
