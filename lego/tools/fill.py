@@ -1,0 +1,185 @@
+"""What stands where the mask is: nothing (`remove`), a colour, a gradient, another picture."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from PIL import ImageColor
+from pydantic import Field
+
+from lego.core.codec import Pixels
+from lego.core.registry import tool
+from lego.core.signature import Color, Context
+from lego.core.values import Image, Mask
+from lego.tools import paint, patchmatch
+from lego.tools.pixels import blend
+
+GROW_MIN = 3  # px that a mask grows by if it grows at all: every outline drawn or found is a little too tight
+SURE = 26  # of 255: fainter mask is the tail of a soft edge, not a thing to take out
+FEATHER = 2.0  # px over which the fill fades into the picture, inside what the mask grew by
+DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom to top"
+
+
+@tool(
+    phrases=[
+        "remove", "erase", "delete", "get rid of", "take out", "take away", "clean up", "wipe out", "clear away",
+        "inpaint", "去掉", "移除", "删除", "去除", "擦除", "消除", "抹掉", "把{target}去掉", "把{target}移除",
+        "把{target}删掉", "把{target}擦掉",
+    ]
+)  # fmt: skip
+def remove(
+    image: Image,
+    mask: Mask,
+    grow: Annotated[
+        float, Field(ge=0, le=0.5, description="how far the mask is widened, as a share of the masked thing's size")
+    ] = 0.07,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
+) -> Image:
+    """Take what the mask covers out of the picture and fill the place from around it.
+
+    The mask is widened by ``grow`` times the square root of its area, at least 3 px, because outlines are mostly a
+    little tight and shadows hug things; with 0 nothing outside the mask changes. Method and reason are in the notes.
+
+    Raises:
+        RefusedError: the widened mask leaves nothing to fill from.
+    """
+    core = mask.pixels >= SURE
+    if not core.any():
+        note = "the mask is too faint to remove anything" if mask.box else "the mask is empty, so nothing was removed"
+        return Image(image.pixels, image.alpha, (note,))
+    pixels, notes = take_out(image.pixels, core, grow, context)
+    return Image(pixels, image.alpha, notes)
+
+
+def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, context: Context) -> patchmatch.Filled:
+    """Fill ``core`` widened by ``grow``, fading into the picture within what was added."""
+    hole = widen(core, grow)
+    made, notes = patchmatch.fill(pixels, hole, context.seed, context.progress)
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    weight = np.where(core, 255, np.clip(depth / FEATHER, 0, 1) * 255)
+    return patchmatch.Filled(blend(Image(pixels), made, Mask(weight.astype(np.uint8))).pixels, notes)
+
+
+def widen(core: patchmatch.Bools, grow: float) -> patchmatch.Bools:
+    """Widen a mask by ``grow`` times the square root of its area, at least `GROW_MIN` px; by nothing if 0."""
+    if grow <= 0:
+        return core
+    radius = max(GROW_MIN, grow * float(np.sqrt(core.sum())))
+    return np.asarray(cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5) <= radius, np.bool_)
+
+
+@tool(
+    phrases=[
+        "replace {target} with {color}", "fill {target} with {color}", "paint over {target} with {color}",
+        "fill {target} in {color}", "swap {target} for {color}", "plain {color} {target}", "solid {color} {target}",
+        "把{target}换成{color}", "把{target}替换成{color}", "用{color}填充{target}", "把{target}填成{color}",
+        "把{target}换成纯{color}",
+    ]
+)  # fmt: skip
+def fill_color(
+    image: Image,
+    mask: Mask,
+    color: Color,
+    keep_detail: Annotated[
+        float, Field(ge=0, le=1, description="how much of the light and dark underneath shows through")
+    ] = 0.0,
+) -> Image:
+    """Paint the masked part in one flat colour, for a plain background or sky.
+
+    Soft edges are freed from the old surroundings' colour (Forte 2021). ``keep_detail`` lets clouds or folds show.
+    """
+    flat = np.broadcast_to(np.array(ImageColor.getrgb(color)[:3], np.uint8), image.pixels.shape)
+    if keep_detail > 0:
+        lab = np.array(np.broadcast_to(paint.lab_of(color), image.pixels.shape))
+        lab[..., 0] += keep_detail * paint.detail(image.pixels, mask.pixels)
+        flat = paint.dithered(lab)
+    return image.replace(paint.behind(image.pixels, flat, mask.pixels))
+
+
+@tool(
+    phrases=[
+        "make {target} a gradient from {start} to {end}", "turn {target} into a gradient from {start} to {end}",
+        "fill {target} with a gradient from {start} to {end}", "replace {target} with a gradient from {start} to {end}",
+        "gradient {target} from {start} to {end}", "{target} fade from {start} to {end}",
+        "fade {target} from {start} to {end}", "把{target}变成从{start}到{end}的渐变",
+        "把{target}变成{start}到{end}的渐变",
+        "把{target}换成从{start}到{end}的渐变", "把{target}换成{start}到{end}的渐变", "{target}从{start}渐变到{end}",
+    ]
+)  # fmt: skip
+def fill_gradient(
+    image: Image,
+    mask: Mask,
+    start: Color,
+    end: Color,
+    angle: Annotated[float, Field(ge=0, le=360, description=DIRECTION, json_schema_extra={"unit": "degrees"})] = 0.0,
+    keep_detail: Annotated[
+        float, Field(ge=0, le=1, description="how much of the clouds, light and dark underneath shows through")
+    ] = 0.3,
+) -> Image:
+    """Paint the masked part with a smooth gradient between two colours, such as a sunset sky.
+
+    It runs across the mask's box, in OKLab (Ottosson 2020) with the colourfulness kept up half way, and is dithered.
+    """
+    if mask.box is None:
+        return image.replace(image.pixels)
+    lab = paint.gradient(mask, paint.lab_of(start), paint.lab_of(end), angle)
+    if keep_detail > 0:
+        lab[..., 0] += keep_detail * paint.detail(image.pixels, mask.pixels)
+    return image.replace(paint.behind(image.pixels, paint.dithered(lab), mask.pixels))
+
+
+@tool(
+    phrases=[
+        "put behind",
+        "place behind",
+        "use as background",
+        "use as sky",
+        "用作背景",
+        "作为背景",
+        "放在{target}的位置",
+    ]
+)
+def fill_picture(
+    image: Image, mask: Mask, picture: Image, fit: Literal["cover", "contain", "stretch"] = "cover"
+) -> Image:
+    """Put another picture where the mask is, for example a new background or sky.
+
+    Args:
+        image: the picture that keeps everything outside the mask.
+        mask: where the other picture shows.
+        picture: it is laid over the mask's box; where it is transparent, ``image`` stays.
+        fit: "cover" fills the box and crops, "contain" shows all of it and leaves the rest, "stretch" distorts.
+    """
+    if mask.box is None:
+        return image.replace(image.pixels)
+    x0, y0, x1, y1 = mask.box
+    laid, shown = _fitted(picture, (x1 - x0, y1 - y0), fit)
+    under = np.array(image.pixels)
+    under[y0:y1, x0:x1] = laid
+    weight = np.zeros(mask.pixels.shape, np.uint8)
+    weight[y0:y1, x0:x1] = np.rint(shown.astype(np.float32) * mask.pixels[y0:y1, x0:x1] / 255)
+    return image.replace(paint.behind(image.pixels, under, weight))
+
+
+def _fitted(picture: Image, size: tuple[int, int], fit: str) -> tuple[Pixels, Pixels]:
+    """Scale a picture into a box; return its pixels and how opaque they are."""
+    width, height = picture.size
+    across, down = size[0] / width, size[1] / height
+    if fit != "stretch":
+        across = down = max(across, down) if fit == "cover" else min(across, down)
+    scaled = (max(1, round(width * across)), max(1, round(height * down)))
+    way = cv2.INTER_AREA if across < 1 else cv2.INTER_CUBIC
+    alpha = picture.alpha if picture.alpha is not None else np.full(picture.pixels.shape[:2], 255, np.uint8)
+    pixels, alpha = (np.asarray(cv2.resize(a, scaled, interpolation=way)) for a in (picture.pixels, alpha))
+    laid, shown = np.zeros((size[1], size[0], 3), np.uint8), np.zeros((size[1], size[0]), np.uint8)
+    (tx, sx, w), (ty, sy, h) = (_centred(have, room) for have, room in zip(scaled, size, strict=True))
+    laid[ty : ty + h, tx : tx + w] = pixels[sy : sy + h, sx : sx + w]
+    shown[ty : ty + h, tx : tx + w] = alpha[sy : sy + h, sx : sx + w]
+    return laid, shown
+
+
+def _centred(have: int, room: int) -> tuple[int, int, int]:
+    """Centre a length in a room: where it starts there, where it starts in itself, how much is seen."""
+    return max(0, (room - have) // 2), max(0, (have - room) // 2), min(have, room)
