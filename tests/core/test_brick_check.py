@@ -74,7 +74,16 @@ def test_inputs_are_held_against_the_brick(changes: dict[str, Any], code: str) -
 
 
 @pytest.mark.parametrize(
-    "literal", ["step, the upper one", "stepladder [tall]", "step1[mask", "step1 [mask]", "[step1[mask]]"]
+    "literal",
+    [
+        "step, the upper one",
+        "stepladder [tall]",
+        "step1[mask",
+        "step1 [mask]",
+        "[step1[mask]]",
+        "step１[mask]",
+        "init[é]",
+    ],
 )
 def test_what_only_looks_like_a_reference_is_a_literal(literal: str) -> None:
     assert check(plan((RES[0], RES[1] | {"prompt": literal}, RES[2]))) == []
@@ -126,6 +135,8 @@ def test_an_output_under_another_name_is_a_warning_and_still_resolves() -> None:
 def test_two_steps_with_one_number_are_an_error() -> None:
     parsed = plan(RES, RES, numbers=[1, 1], result=["step1[mask]"])
     assert codes(parsed) == ["duplicate_id"]
+    box = ("BBOX", {"mask": "step1[mask]"}, {"mask": "step1[mask]"})
+    assert codes(plan(RES, box, numbers=[1, 1])) == ["duplicate_id"]  # the first keeps the name, so there is no cycle
 
 
 def test_a_reference_to_a_later_step_is_a_warning_because_data_sets_the_order() -> None:
@@ -251,6 +262,9 @@ def test_the_place_for_a_new_object_is_used_by_a_flux_brick_and_is_not_another_o
     place = {"image": "init[image]", "prompt": "add a hat on the cat", "mask": "step1[mask]"}
     alone = plan(RES, ("ADD-PRED", place, {"mask": "step2[mask]"}))
     assert codes(alone, "warning") == ["no_flux", "object_as_place"]
+    erase = ("FASTINPAINT", {"image": "init[image]", "mask": "step1[mask]"}, {"image": "step3[image]"})
+    emptied = plan(RES, ("ADD-PRED", place, {"mask": "step2[mask]"}), erase, result=["step2[mask]", "step3[image]"])
+    assert codes(emptied, "warning") == ["no_flux"]
     fill = {"image": "init[image]", "mask": "step2[mask]", "prompt": "hat", "preimage": None}
     used = plan(
         RES,

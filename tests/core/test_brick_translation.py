@@ -192,6 +192,9 @@ def test_references_to_nothing_are_left_to_our_checker() -> None:
 def test_a_step_that_claims_the_name_of_another_does_not_overwrite_it() -> None:
     thief = ("BBOX", {"mask": "init[mask]"}, {"mask": "step1[mask]"})
     assert translate(RES, thief, result=["step1[mask]"]).result == "$s1"
+    early = ("BBOX", {"mask": "init[mask]"}, {"mask": "step2[mask]"})
+    owner = ("RES", RES[1], {"mask": "step2[mask]"})
+    assert translate(early, owner, result=["step2[mask]"]).result == "$s2"
 
 
 def test_bricks_called_against_their_rules_keep_their_names() -> None:

@@ -63,6 +63,12 @@ def test_reasoning_that_never_closes_is_truncated_even_with_a_draft_in_it() -> N
     assert refused(f"<think>done</think><think>A draft: {PLAIN}").code == "truncated"
 
 
+def test_the_workflow_stands_after_the_last_reasoning() -> None:
+    parsed = parse(f"<think>a</think>{PLAIN.replace('cut', 'draft')}</think>{PLAIN}")
+    assert parsed.process == "cut"
+    assert "draft" in parsed.thought
+
+
 def test_the_word_think_inside_the_instruction_is_only_text() -> None:
     assert parse(PLAIN.replace("cut", "write <think> on it")).process == "write <think> on it"
 
@@ -70,6 +76,10 @@ def test_the_word_think_inside_the_instruction_is_only_text() -> None:
 @pytest.mark.parametrize("cut", [1, 2, 30, 60, 100])
 def test_an_object_that_never_ends_is_truncated_and_never_closed_by_guess(cut: int) -> None:
     assert refused(PLAIN[:-cut]).code == "truncated"
+
+
+def test_a_complete_workflow_inside_one_that_never_ends_is_not_taken_for_it() -> None:
+    assert refused(f'{{"process": "x", "pipeline": [{PLAIN}').code == "truncated"
 
 
 def test_a_string_that_never_ends_is_truncated() -> None:
@@ -158,6 +168,7 @@ def test_the_error_names_the_line_in_the_whole_text() -> None:
 def test_single_quotes_and_comments_need_json5(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "json5", None)
     assert refused(PLAIN.replace('"', "'")).code == "not_json"
+    assert refused(PLAIN.replace('"pipeline":', '"pipeline" /* { */:')).code == "not_json"
 
 
 def test_json5_reads_single_quotes_comments_and_bare_names_where_it_is_installed() -> None:
