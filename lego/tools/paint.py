@@ -10,7 +10,6 @@ from lego.core.codec import Pixels
 from lego.core.values import Mask
 from lego.tools.pixels import Plane, from_linear, to_linear, to_uint8
 
-
 FAR, NEAR = 0.06, 0.005  # radii of the two passes of the foreground estimate, in long sides
 CLOUD_LIMIT = 0.25  # of OKLab lightness: detail beyond this is a thing, not a cloud
 
