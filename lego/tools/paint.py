@@ -28,12 +28,18 @@ _LAB_OKLAB = np.linalg.inv(_OKLAB_LAB)
 
 def behind(pixels: Pixels, paint: Pixels, mask: Pixels) -> Pixels:
     """Lay paint where the mask is, behind what is kept: soft pixels give up the old background's colour first."""
-    soft = (mask > 0) & (mask < 255)
-    kept = pixels.astype(np.float32)
-    if soft.any():
-        kept[soft] = foreground(pixels, np.float32(1) - mask.astype(np.float32) / np.float32(255))[soft]
+    kept = freed(pixels, ~mask).astype(np.float32)
     made = kept + (paint.astype(np.float32) - kept) * (mask.astype(np.float32) / 255)[..., None]
     return np.where((mask > 0)[..., None], to_uint8(made), pixels)
+
+
+def freed(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """The picture with the colours of the thing alone where its alpha is soft; elsewhere as it was."""
+    soft = (alpha > 0) & (alpha < 255)
+    if not soft.any():
+        return pixels
+    own = foreground(pixels, alpha.astype(np.float32) / np.float32(255))
+    return np.where(soft[..., None], to_uint8(own), pixels)
 
 
 def foreground(pixels: Pixels, alpha: Plane) -> Plane:
