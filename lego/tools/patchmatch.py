@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
+from lego.tools.pixels import to_uint8
 
 Bools = NDArray[np.bool_]
 
@@ -28,9 +29,13 @@ MANY = 6  # holes filled one by one, each at its own scale; more are filled toge
 RING = 0.25  # ring round the hole that says what belongs there, in sqrt(hole area); at least RING_MIN px
 RING_MIN = 8
 BINS = (20, 6, 6)  # width of the colour histogram's cells in uint8 Lab
-COMMON = 0.002  # share of the commonest cell above which a colour belongs to the surroundings
+COMMON = 0.02  # share of the commonest cell above which a colour belongs there; at .002 coffee's saucer gets wood
 PURE = 0.85  # share of such colours that a patch's neighbourhood needs to be copied from
 ENOUGH = 2.0  # sources must cover this many times the hole, or the gate stays open
+
+BAND = 4  # px of the rim that are filled too, to see how far off the fill's light is there
+LIGHT = 0.12  # softness of the correction of light, in sqrt(hole area)
+OFF = 40.0  # of 255: rim pixels that differ by more are another thing, not another light
 
 _turn = threading.Lock()  # PatchMatch's seed is global: one round of seed and call at a time
 
@@ -116,7 +121,7 @@ def _fill_one(pixels: Pixels, hole: Bools, unknown: Bools, seed: int) -> tuple[P
     sources = _sources(small, small_hole, small_unknown)
     if sources is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
-    made = _match(small, small_hole, ~(sources | small_hole), seed)
+    made = _lit(small, small_hole, sources, seed)
     if shrink < 1:
         made = cv2.resize(made, hole.shape[::-1], interpolation=cv2.INTER_CUBIC)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
@@ -129,6 +134,22 @@ def _diffuse(pixels: Pixels, hole: Bools) -> Pixels:
     """Bertalmio 2001: colours flow in along edges. Right for scratches, a smear in anything deeper."""
     made: Pixels = cv2.inpaint(pixels, hole.astype(np.uint8), DIFFUSION_RADIUS, cv2.INPAINT_NS)
     return np.where(hole[..., None], made, pixels)
+
+
+def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int) -> Pixels:
+    """Fill the hole and a band of its rim; what the band lacks in light, the hole gets too, so that no seam shows."""
+    size = 2 * BAND + 1
+    wide = cv2.dilate(hole.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
+    if _patches(sources & ~wide) < FEW:
+        return _match(pixels, hole, ~(sources | hole), seed)
+    made = _match(pixels, wide, ~(sources | wide), seed)
+    lack = pixels.astype(np.float32) - made
+    rim = (wide & ~hole & (np.abs(lack).max(2) < OFF)).astype(np.float32)
+    sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
+    total = cv2.GaussianBlur(rim, (0, 0), sigma)[..., None]
+    light = cv2.GaussianBlur(lack * rim[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)
+    fade = np.exp(-_depth(hole) / (2 * sigma))[..., None] * (total > 1e-4)
+    return to_uint8(made + light * fade)
 
 
 def _match(pixels: Pixels, hole: Bools, barred: Bools, seed: int) -> Pixels:
