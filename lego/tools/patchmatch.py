@@ -35,6 +35,7 @@ ENOUGH = 2.0  # sources must cover this many times the hole, or the gate stays o
 
 BAND = 4  # px of the rim that are filled too, to see how far off the fill's light is there
 LIGHT = 0.12  # softness of the correction of light, in sqrt(hole area)
+REACH = 6.0  # softnesses over which the correction fades into the hole
 OFF = 40.0  # of 255: rim pixels that differ by more are another thing, not another light
 
 _turn = threading.Lock()  # PatchMatch's seed is global: one round of seed and call at a time
@@ -148,7 +149,7 @@ def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int) -> Pixels:
     sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
     total = cv2.GaussianBlur(rim, (0, 0), sigma)[..., None]
     light = cv2.GaussianBlur(lack * rim[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)
-    fade = np.exp(-_depth(hole) / (2 * sigma))[..., None] * (total > 1e-4)
+    fade = np.exp(-_depth(hole) / (REACH * sigma))[..., None] * (total > 1e-4)
     return to_uint8(made + light * fade)
 
 
