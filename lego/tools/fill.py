@@ -17,6 +17,7 @@ from lego.tools import paint, patchmatch
 from lego.tools.pixels import blend
 
 GROW_MIN = 3  # px that a mask grows by if it grows at all: every outline drawn or found is a little too tight
+STROKE = 4.0  # a thing longer than this many times its depth counts as so long only: a wire is not a large thing
 SURE = 26  # of 255: fainter mask is the tail of a soft edge, not a thing to take out
 FEATHER = 2.0  # px over which the fill fades into the picture, inside what the mask grew by
 DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom to top"
@@ -39,8 +40,9 @@ def remove(
 ) -> Image:
     """Take what the mask covers out of the picture and fill the place from around it.
 
-    The mask is widened by ``grow`` times the square root of its area, at least 3 px, because outlines are mostly a
-    little tight and shadows hug things; with 0 nothing outside the mask changes. Method and reason are in the notes.
+    The mask is widened by ``grow`` times its size (the square root of its area), at least 2-3 px, because outlines are
+    mostly a little tight and shadows hug things; with 0 nothing outside the mask changes. The notes say which method
+    filled it, and why.
 
     Raises:
         RefusedError: the widened mask leaves nothing to fill from.
@@ -63,10 +65,15 @@ def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, context: Conte
 
 
 def widen(core: patchmatch.Bools, grow: float) -> patchmatch.Bools:
-    """Widen a mask by ``grow`` times the square root of its area, at least `GROW_MIN` px; by nothing if 0."""
+    """Widen a mask by ``grow`` times its size, at least `GROW_MIN` px (one less for strokes); by nothing if 0.
+
+    The size is the square root of the area, for long thin things no more than `STROKE` times their depth.
+    """
     if grow <= 0:
         return core
-    radius = max(GROW_MIN, grow * float(np.sqrt(core.sum())))
+    depth = float(cv2.distanceTransform(np.pad(core, 1).astype(np.uint8), cv2.DIST_L2, 5).max())
+    least = GROW_MIN if depth > GROW_MIN else GROW_MIN - 1
+    radius = max(least, grow * min(float(np.sqrt(core.sum())), STROKE * depth))
     return np.asarray(cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5) <= radius, np.bool_)
 
 
