@@ -117,10 +117,10 @@ def _regional(image: Image, mask: Mask | None, amount: float, dark: bool) -> Ima
     """Move L where the base layer is dark (or bright), and keep local detail and colourfulness in proportion."""
     if amount == 0:
         return image.replace(image.pixels)
-    base = base_layer(image)
+    lab = to_lab(image.pixels)
+    base = base_layer(lab[..., 0] / np.float32(100))
     weight = base * (1 - base) ** 3 if dark else base**3 * (1 - base)
     near = 1 - np.clip((base - 0.85) / 0.15, 0, 1) if not dark else np.float32(1)  # paper white must not turn grey
-    lab = to_lab(image.pixels)
     moved = np.clip(base + 2 * amount * weight * near, 0.001, 1)
     ratio = moved / np.clip(base, 0.02, 1)
     lab[..., 0] = np.clip(lab[..., 0] * np.clip(ratio, 0.3, 3), 0, 100)
