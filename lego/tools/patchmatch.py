@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
+from lego.tools import detail
 from lego.tools.pixels import to_uint8
 
 Bools = NDArray[np.bool_]
@@ -124,9 +125,9 @@ def _fill_one(pixels: Pixels, hole: Bools, unknown: Bools, seed: int) -> tuple[P
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
     made = _lit(small, small_hole, sources, seed)
     if shrink < 1:
-        made = cv2.resize(made, hole.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
-    scale = "" if shrink == 1 else f" at {shrink:.0%} of its size"
+    scale = "" if shrink == 1 else f" at {shrink:.0%} of its size, then given back its fine detail"
     note = f"PatchMatch{scale}, copied from the {share:.0%} of the surroundings that look like the hole's rim"
     return np.where(hole[..., None], made, pixels), note
 

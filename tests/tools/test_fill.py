@@ -13,7 +13,7 @@ from lego.core.errors import RefusedError
 from lego.core.signature import Context
 from lego.core.values import Image, Mask
 from lego.executor import contract
-from lego.tools import fill, paint, patchmatch
+from lego.tools import detail, fill, paint, patchmatch
 from lego.tools.fill import fill_color, fill_gradient, fill_picture, remove
 
 TEXTURE = 0.6  # between diffusion (.18-.34) and patches (.76-1.14) on the anchors below
@@ -159,14 +159,27 @@ def test_progress_is_told(photos: Path) -> None:
     assert told[-1] == 1
 
 
-def test_a_large_picture_is_filled_at_a_smaller_scale() -> None:
+def test_a_large_picture_is_filled_at_a_smaller_scale_without_losing_its_grain() -> None:
     rng = np.random.default_rng(1)
-    image = Image(rng.integers(90, 160, (60, 1800, 3), dtype=np.uint8))
-    hole = np.zeros((60, 1800), np.uint8)
-    hole[15:45, 500:1200] = 255
+    image = Image(rng.integers(90, 160, (100, 2400, 3), dtype=np.uint8))
+    hole = np.zeros((100, 2400), np.uint8)
+    hole[30:70, 800:1500] = 255
     made = remove(image, Mask(hole), grow=0.0)
     assert "of its size" in made.notes[0]
     assert (made.pixels == image.pixels)[hole == 0].all()
+    assert 0.8 < texture(made.pixels, hole > 0) / texture(image.pixels, hole > 0) < 1.2  # enlarged only: .25
+
+
+def test_detail_comes_from_the_patch_that_was_copied(photos: Path) -> None:
+    large = np.tile(Image.open(photos / "china.jpg").pixels[100:420, :240], (1, 3, 1))
+    small = cv2.resize(large, (180, 80), interpolation=cv2.INTER_AREA)
+    hole = np.zeros((80, 180), np.bool_)
+    hole[25:55, 75:110] = True
+    made = detail.restored(large, small, small, hole, ~hole, 0)  # a perfect fill: it repeats its neighbours
+    inside = np.kron(hole, np.ones((4, 4), np.bool_))
+    plain = cv2.resize(small, (720, 320), interpolation=cv2.INTER_CUBIC)
+    lost, left = (np.abs(p.astype(int) - large)[inside].mean() for p in (plain, made))
+    assert left < 0.4 * lost
 
 
 def test_a_flat_colour_is_flat(small: Image, disc: Mask) -> None:
