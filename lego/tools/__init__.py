@@ -2,3 +2,5 @@
 
 if __name__ != "lego.tools":
     raise ImportError("this is a link into lego; write `import lego.tools`, not `import tools`")
+
+from lego.tools import color, compose, fill, filter, geometry, mask, segment, text, tone

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from lego.core.registry import tool
 from lego.core.values import Image, Mask
-from lego.tools.pixels import apply_curve, base_layer, blend, from_lab, from_linear, gaussian, to_lab, to_linear
+from lego.tools.pixels import Plane, apply_curve, base_layer, blend, from_lab, from_linear, guided, to_lab, to_linear
 
 Stops = Annotated[float, Field(ge=-4, le=4, description="1 doubles the light", json_schema_extra={"unit": "stops"})]
 Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
+CLARITY_EDGE = 0.04  # variance of L (0..1) that counts as an edge: skylines do, bark and cloth do not
 
 
 @tool(
@@ -31,17 +33,23 @@ Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"
 def exposure(image: Image, mask: Mask | None = None, exposure: Stops = 0.5) -> Image:
     """Make the picture lighter or darker, as a longer or shorter exposure would.
 
-    Light is scaled by 2^exposure in linear light; what grows brighter rolls off towards white instead of clipping.
+    Light is scaled by 2^exposure in linear light. What grows brighter does so exactly up to the middle of the range and
+    rolls off towards white above it, as film does, so that skies keep their clouds.
     """
-    light = to_linear(np.arange(256, dtype=np.uint8)) * 2.0**exposure
-    knee = 0.8  # up to here the scaling is exact; above, the rest of the range is squeezed in
-    top = 2.0**exposure
-    if top > 1:
-        over = np.clip((light - knee) / (top - knee), 0, 1)
-        slope = (top - knee) / (1 - knee)  # of the shoulder at the knee, so that the curve has no corner
-        shoulder = knee + (1 - knee) * (1 - (1 - over) ** slope)
-        light = np.where(light > knee, shoulder, light)
-    return blend(image, apply_curve(image.pixels, from_linear(light)), mask)
+    light = to_linear(np.arange(256, dtype=np.uint8))
+    gain = 2.0**exposure
+    scaled = light * gain
+    if gain > 1:
+        knee = min(0.25, 0.5 / gain)  # of the light that comes in: as dark as foliage, mid grey is .2
+        rest = 1 - gain * knee
+        shoulder = gain * knee + rest * _bent((light - knee) / (1 - knee), gain * (1 - knee) / rest)
+        scaled = np.where(light > knee, shoulder, scaled)
+    return blend(image, apply_curve(image.pixels, from_linear(scaled)), mask)
+
+
+def _bent(x: NDArray[Any], slope: float) -> NDArray[Any]:
+    """A curve from (0, 0) to (1, 1) with this slope at 0 and its inverse at 1 (Schlick 1994): it flattens nothing."""
+    return np.asarray(slope * x / (1 + (slope - 1) * x))
 
 
 @tool(
@@ -54,9 +62,8 @@ def exposure(image: Image, mask: Mask | None = None, exposure: Stops = 0.5) -> I
 )  # fmt: skip
 def brightness(image: Image, mask: Mask | None = None, brightness: Percent = 20.0) -> Image:
     """Raise or lower the middle tones while black and white stay where they are."""
-    codes = np.arange(256) / 255
-    gamma = 2.0 ** (-brightness / 60)  # 60 % halves the exponent: mid grey 0.5 becomes 0.71, a full stop and a half
-    return blend(image, apply_curve(image.pixels, 255 * codes**gamma), mask)
+    slope = 2.0 ** (brightness / 50)  # at 50 % mid grey 0.5 becomes 0.67; unlike gamma it does not lift noise in black
+    return blend(image, apply_curve(image.pixels, 255 * _bent(np.arange(256) / 255, slope)), mask)
 
 
 @tool(
@@ -73,13 +80,16 @@ def brightness(image: Image, mask: Mask | None = None, brightness: Percent = 20.
 def contrast(image: Image, mask: Mask | None = None, contrast: Percent = 20.0) -> Image:
     """Push light and dark apart, or together, around the middle of the picture.
 
-    An S-curve through the mean luminance (kept between 0.3 and 0.6); ends stay at 0 and 255, so nothing is crushed.
+    An S-curve through the mean luminance (of what is masked, kept between 0.3 and 0.6). Black and white stay, and the
+    slope stays between 0.4 and 2.3 everywhere: neither are ends crushed nor is noise in them torn apart.
     """
-    pivot = float(np.clip(cv2.mean(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY))[0] / 255, 0.3, 0.6))
-    power = 2.0 ** (contrast / 100 * 1.2)  # 100 % gives a slope of 2.3 at the pivot
+    grey = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
+    mean = cv2.mean(grey, None if mask is None else mask.pixels)[0]
+    pivot = float(np.clip(mean / 255, 0.3, 0.6))
+    slope = 2.0 ** (contrast / 100 * 1.2)  # at the pivot
     codes = np.arange(256) / 255
-    low = pivot * (codes / pivot) ** power
-    high = 1 - (1 - pivot) * ((1 - codes) / (1 - pivot)) ** power
+    low = pivot * _bent(codes / pivot, 1 / slope)
+    high = 1 - (1 - pivot) * _bent((1 - codes) / (1 - pivot), 1 / slope)
     return blend(image, apply_curve(image.pixels, 255 * np.where(codes < pivot, low, high)), mask)
 
 
@@ -94,8 +104,18 @@ def contrast(image: Image, mask: Mask | None = None, contrast: Percent = 20.0) -
     }
 )  # fmt: skip
 def shadows(image: Image, mask: Mask | None = None, shadows: Percent = 40.0) -> Image:
-    """Lighten or darken only the dark areas, keeping the detail in them."""
-    return _regional(image, mask, shadows / 100, dark=True)
+    """Lighten or darken only the dark areas, keeping the detail in them.
+
+    The base layer b of L (0..1) moves by 2 s b (1 - b)^3; detail and colourfulness follow in proportion.
+    """
+    if shadows == 0:
+        return image.replace(image.pixels)
+    lab = to_lab(image.pixels)
+    base = base_layer(lab[..., 0] / np.float32(100))
+    ratio = 1 + shadows / 50 * (1 - base) ** 3
+    lab[..., 0] = np.minimum(lab[..., 0] * np.maximum(ratio, 0.3), 100)
+    lab[..., 1:] *= np.sqrt(np.clip(ratio, 0.7, 1.5))[..., None]
+    return blend(image, from_lab(lab), mask)
 
 
 @tool(
@@ -109,23 +129,33 @@ def shadows(image: Image, mask: Mask | None = None, shadows: Percent = 40.0) -> 
     }
 )  # fmt: skip
 def highlights(image: Image, mask: Mask | None = None, highlights: Percent = -40.0) -> Image:
-    """Darken or lighten only the bright areas, keeping the detail in them."""
-    return _regional(image, mask, highlights / 100, dark=False)
+    """Darken or lighten only the bright areas, keeping the detail in them.
 
-
-def _regional(image: Image, mask: Mask | None, amount: float, dark: bool) -> Image:
-    """Move L where the base layer is dark (or bright), and keep local detail and colourfulness in proportion."""
-    if amount == 0:
+    The base layer of L moves from 0.45 upwards. What is darkened gains what light had washed out: up to 40 % local
+    contrast and 60 % colour. White moves half as far as light grey, so that paper does not turn grey.
+    """
+    if highlights == 0:
         return image.replace(image.pixels)
+    amount = highlights / 100
     lab = to_lab(image.pixels)
-    base = base_layer(lab[..., 0] / np.float32(100))
-    weight = base * (1 - base) ** 3 if dark else base**3 * (1 - base)
-    near = 1 - np.clip((base - 0.85) / 0.15, 0, 1) if not dark else np.float32(1)  # paper white must not turn grey
-    moved = np.clip(base + 2 * amount * weight * near, 0.001, 1)
-    ratio = moved / np.clip(base, 0.02, 1)
-    lab[..., 0] = np.clip(lab[..., 0] * np.clip(ratio, 0.3, 3), 0, 100)
-    lab[..., 1:] *= np.sqrt(np.clip(ratio, 0.7, 1.5))[..., None]
+    light = lab[..., 0] / np.float32(100)
+    base = base_layer(light)
+    weight = _step(base, 0.45, 0.85)
+    if amount < 0:
+        moved = base + 0.24 * amount * weight * (1 - 0.5 * _step(base, 0.88, 1))
+        detail, colour = 1 - 0.4 * amount * weight, 1 - 0.6 * amount * weight
+    else:
+        moved = base + 0.6 * amount * weight * (1 - base)
+        detail, colour = 1 - 0.3 * amount * weight, np.float32(1)
+    lab[..., 0] = 100 * np.clip(moved + (light - base) * detail, 0, 1)
+    lab[..., 1:] *= np.asarray(colour)[..., None]
     return blend(image, from_lab(lab), mask)
+
+
+def _step(x: Plane, start: float, end: float) -> Plane:
+    """Rise smoothly from 0 at ``start`` to 1 at ``end``."""
+    share = np.clip((x - np.float32(start)) / np.float32(end - start), 0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 @tool(
@@ -138,12 +168,15 @@ def _regional(image: Image, mask: Mask | None, amount: float, dark: bool) -> Ima
     }
 )  # fmt: skip
 def clarity(image: Image, mask: Mask | None = None, clarity: Percent = 25.0) -> Image:
-    """Strengthen or soften local contrast, so that surfaces look crisper or smoother."""
+    """Strengthen or soften local contrast, so that surfaces look crisper or smoother.
+
+    What the edge-keeping base layer of L lacks is scaled: no halos along roofs and skies.
+    """
     if clarity == 0:
         return image.replace(image.pixels)
     lab = to_lab(image.pixels)
     light = lab[..., 0]
-    detail = light - gaussian(light, max(1.0, max(image.size) / 60))
+    detail = light - 100 * guided(light / 100, light / 100, max(1, max(image.size) // 50), CLARITY_EDGE)
     middle = 1 - ((light - 50) / 50) ** 4  # black and white stay, so that nothing clips
-    lab[..., 0] = np.clip(light + detail * (clarity / 100) * middle, 0, 100)
+    lab[..., 0] = np.clip(light + detail * np.float32(clarity / 100) * middle, 0, 100)
     return blend(image, from_lab(lab), mask)

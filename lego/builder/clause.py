@@ -1,0 +1,404 @@
+"""One clause explained by one phrase of one tool: its arguments, its target, and nothing left over."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from lego.builder import lexicon as words
+from lego.builder.lexicon import Token, color_at, longest, text_of, tokens_of
+from lego.core.registry import Tool
+from lego.core.signature import Param
+
+SLOT = re.compile(r"\{(\w+)\}")
+LONG_ENOUGH = 5  # letters of a word in which one wrong letter is forgiven
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A phrase ready for matching: words and slots in order, and the arguments that it implies."""
+
+    parts: tuple[Token | str, ...]
+    args: Mapping[str, Any]
+    bare: bool  # only the name of a number: means nothing without one
+
+    @property
+    def literals(self) -> list[Token]:
+        return [part for part in self.parts if isinstance(part, Token)]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A clause explained: the tool, its arguments so far, what it is about, how well it fits."""
+
+    tool: Tool[..., Any]
+    args: Mapping[str, Any]
+    target: str = ""
+    score: float = 0.0
+    notes: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+@dataclass
+class _Draft:
+    """A reading in the making."""
+
+    tool: Tool[..., Any]
+    pattern: Pattern
+    used: set[int]
+    slots: dict[str, Any]
+    target: list[Token] | None = None
+    notes: list[str] = field(default_factory=list)
+    args: dict[str, Any] = field(default_factory=dict)
+    factor: float = 1.0
+    sign: int = 1
+    score: float = 0.0
+    content: list[int] = field(default_factory=list)
+
+
+@functools.lru_cache(maxsize=1024)
+def patterns_of(tool: Tool[..., Any]) -> tuple[Pattern, ...]:
+    """Return a tool's phrases, and its name as the last of them."""
+    found = [_pattern(tool, phrase.text, phrase.args) for phrase in tool.phrases]
+    return (*found, _pattern(tool, tool.name.replace("_", " "), {}))
+
+
+def _pattern(tool: Tool[..., Any], text: str, args: Mapping[str, Any]) -> Pattern:
+    parts: list[Token | str] = []
+    for piece in re.split(r"(\{\w+\})", text):
+        slot = SLOT.fullmatch(piece)
+        parts.extend([slot[1]] if slot else tokens_of(piece))
+    numbers = {p.name.replace("_", " ") for p in _numeric(tool)}
+    joined = text_of([p for p in parts if isinstance(p, Token)])
+    bare = (
+        not args and len(_numeric(tool)) > 0 and (joined in numbers or (not joined.isascii() and tool.name in numbers))
+    )
+    return Pattern(tuple(parts), args, bare and not any(isinstance(p, str) for p in parts))
+
+
+def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozenset[str]) -> Iterator[Reading]:
+    """Yield every way in which a tool explains the whole clause."""
+    have = {stem(token.text) for token in tokens}
+    for pattern in patterns_of(tool):
+        misspelt = [t for t in pattern.literals if stem(t.text) not in have]
+        if misspelt and not all(_typo_in(t.text, tokens, vocabulary) for t in misspelt):
+            continue
+        for start in range(len(tokens)):
+            for used, slots, typos in _walk(tool, pattern.parts, tokens, start, vocabulary):
+                reading = _explain(_Draft(tool, pattern, used, slots), tokens, typos)
+                if reading:
+                    yield reading
+
+
+def _walk(
+    tool: Tool[..., Any], parts: Sequence[Token | str], tokens: Sequence[Token], at: int, vocabulary: frozenset[str]
+) -> Iterator[tuple[set[int], dict[str, Any], list[str]]]:
+    """Match the parts of a pattern from a place on; yield the places used, the slots' values and the typos."""
+    if not parts:
+        yield set(), {}, []
+        return
+    part, rest = parts[0], parts[1:]
+    for skip in _gaps(tokens, at):
+        if isinstance(part, Token):
+            typo = None if same(part.text, tokens[skip].text) else _mistyped(part.text, tokens[skip].text, vocabulary)
+            if typo is None and not same(part.text, tokens[skip].text):
+                continue
+            for used, slots, typos in _walk(tool, rest, tokens, skip + 1, vocabulary):
+                yield {skip, *used}, slots, [*typos, *([typo] if typo else [])]
+            continue
+        for value, length in _fills(tool, part, tokens, skip):
+            for used, slots, typos in _walk(tool, rest, tokens, skip + length, vocabulary):
+                yield {*range(skip, skip + length), *used}, {part: value, **slots}, typos
+        if part == "target":
+            break
+
+
+def _gaps(tokens: Sequence[Token], at: int) -> Iterator[int]:
+    """Yield the place itself and those after it that only fillers separate from it."""
+    while at < len(tokens):
+        yield at
+        if not tokens[at].filler and not longest(words.AMOUNTS, tokens, at):
+            return
+        at += 1
+
+
+def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) -> Iterator[tuple[Any, int]]:
+    """Yield what a slot can take at a place, with the number of tokens that it needs."""
+    param = tool.param(slot)
+    if slot == "target" and (param is None or param.format == "target"):
+        for end in range(at + 1, len(tokens) + 1):
+            if _content(tokens[at:end]):
+                yield list(tokens[at:end]), end - at
+    elif param is None:
+        return
+    elif param.format == "color":
+        found = color_at(tokens, at)
+        if found:
+            yield found
+    elif param.format == "ratio":
+        found_ratio = _ratio(tokens, at)
+        if found_ratio:
+            yield found_ratio
+    elif param.kind in ("number", "integer") and tokens[at].kind == "number":
+        yield tokens[at], 1
+    elif param.kind == "choice":
+        found_choice = _choice(param, tokens, at)
+        if found_choice:
+            yield found_choice
+    elif param.kind == "string" and tokens[at].kind == "quote":
+        yield tokens[at].text, 1
+
+
+def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Reading | None:
+    """Give every token that the pattern left over a meaning, or none of it counts."""
+    target = draft.slots.pop("target", None)
+    draft.target = target
+    draft.args = dict(draft.pattern.args)
+    amounts: list[Token] = []
+    for name, value in draft.slots.items():
+        if isinstance(value, Token):
+            amounts.append(value)
+            if not _number(draft, value, name):
+                return None
+        else:
+            draft.args[name] = value
+    at = 0
+    while at < len(tokens):
+        if at in draft.used:
+            at += 1
+            continue
+        length = _leftover(draft, tokens, at)
+        if length == 0:
+            return None
+        at += length
+    if not _settle_target(draft, tokens) or not _settle_amount(draft):
+        return None
+    literal = sum(0.6 if t.filler else 2.0 if len(t.text) > 1 else 1.0 for t in draft.pattern.literals)
+    size = len(_content(draft.target or []))
+    score = 5 * literal + 3 * len(draft.slots) + draft.score - 0.7 * size - 3 * len(typos)
+    notes = tuple([f"read '{typo}'" for typo in typos] + draft.notes)
+    return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes)
+
+
+def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
+    """Explain the token at a place; return how many tokens that took, 0 if it cannot be explained."""
+    token = tokens[at]
+    free = [p for p in draft.tool.params if p.name not in draft.slots and p.name not in draft.args]
+    if draft.tool.param("opacity") and (found := longest(words.OPACITY, tokens, at)):
+        draft.args["opacity"] = words.OPACITY[found[0]]
+        return found[1]
+    for param in free:
+        hit = _named(param, tokens, at)
+        if hit:
+            draft.args[param.name], length = hit
+            draft.score += 2
+            return length
+    if any(p.unit == "degrees" for p in draft.tool.params) and token.text in words.BACKWARDS | words.FORWARDS:
+        draft.sign = -1 if token.text in words.BACKWARDS else 1
+        draft.score += 2
+        return 1
+    if token.kind == "number":
+        draft.score += 2
+        return 1 if _number(draft, token) else 0
+    if found := longest(words.AMOUNTS, tokens, at):
+        draft.factor *= words.AMOUNTS[found[0]]
+        return found[1]
+    if token.kind == "stop" or (token.text in words.SOFT and not draft.content):
+        return 1
+    if token.filler or any(token.text in p.name.split("_") for p in _numeric(draft.tool)):
+        return 1
+    if token.kind in ("quote", "hex", "ratio"):
+        return 0
+    draft.content.append(at)
+    return 1
+
+
+def _named(param: Param, tokens: Sequence[Token], at: int) -> tuple[Any, int] | None:
+    """A value that only this parameter can take: a colour, a quoted text, a ratio, a choice."""
+    if param.kind == "choice":
+        return _choice(param, tokens, at)
+    if param.format == "color":
+        return color_at(tokens, at)
+    if param.format == "ratio":
+        return _ratio(tokens, at)
+    if param.format == "text" and tokens[at].kind == "quote":
+        return tokens[at].text, 1
+    if param.kind == "boolean" and tokens[at].text == param.name.replace("_", " "):
+        return True, 1
+    return None
+
+
+def _choice(param: Param, tokens: Sequence[Token], at: int) -> tuple[Any, int] | None:
+    table: dict[str, Any] = {}
+    for choice in param.choices:
+        table[str(choice).replace("_", " ")] = choice
+        table |= dict.fromkeys(words.PLACES.get(str(choice), ()), choice)
+    found = longest(table, tokens, at)
+    return (table[found[0]], found[1]) if found else None
+
+
+def _ratio(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
+    if tokens[at].kind == "ratio":
+        return tokens[at].text, 1
+    three = [t.text for t in tokens[at : at + 3]]
+    if (
+        len(three) == 3
+        and three[1] in ("by", "to", "比")
+        and all(re.fullmatch(r"\d+(\.\d+)?|[一二三四五六七八九]", t) for t in (three[0], three[2]))
+    ):
+        first, last = (f"{words.NUMBERS.get(t, 0):g}" if t in words.NUMBERS else t for t in (three[0], three[2]))
+        return f"{first}:{last}", 3
+    return None
+
+
+def _number(draft: _Draft, token: Token, name: str = "") -> bool:
+    """Give a number to the parameter that it is meant for, by slot, by unit, by its name, or as the only one."""
+    numeric = _numeric(draft.tool)
+    implied = next((p for p in numeric if p.name in draft.pattern.args), None)
+    param = draft.tool.param(name) if name else None
+    if param is None and token.unit:
+        param = next((p for p in numeric if p.unit == token.unit and p.name not in draft.slots), None)
+    if param is None and (not token.unit or token.unit == "%"):
+        free = [p for p in numeric if p.name not in draft.slots]
+        param = implied or next(iter(free), None)
+    if param is None:
+        return False
+    value = _converted(token, param)
+    if value is None:
+        return False
+    old = draft.args.get(param.name)
+    if isinstance(old, int | float) and old < 0 and param.name in draft.pattern.args:
+        value = -abs(value)  # "darken by 1 stop": the phrase gives the sign, the user the size
+    draft.args[param.name] = value
+    draft.slots.setdefault(param.name, value)
+    return True
+
+
+def _converted(token: Token, param: Param) -> float | None:
+    """The number in the parameter's own unit."""
+    if token.unit == param.unit or not token.unit:
+        return token.value
+    if token.unit != "%":
+        return None
+    if param.unit == "stops":
+        return math.log2(1 + token.value / 100)
+    if param.unit:
+        return None
+    return token.value / 100
+
+
+def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
+    """The words that nothing explained are what the clause is about, if they stand together and the tool can aim."""
+    aims = any(p.kind == "mask" or p.format == "target" for p in draft.tool.params)
+    if draft.content:
+        first, last = draft.content[0], draft.content[-1]
+        if draft.target is not None or not aims or any(n in draft.used for n in range(first, last + 1)):
+            return False
+        draft.target = list(tokens[first : last + 1])
+    if draft.target is not None:
+        draft.target = _trimmed(draft.target)
+    name = next((p.name for p in draft.tool.params if p.format == "target"), None)
+    if name and name not in draft.args:
+        if not draft.target:
+            return False
+        draft.args[name] = text_of(draft.target)
+        draft.target = None
+    return all(
+        p.name in draft.args
+        for p in draft.tool.params
+        if p.required and p.kind not in ("image", "mask") and p.format != "target"
+    )
+
+
+def _settle_amount(draft: _Draft) -> bool:
+    """Scale what is implied, turn what is turned, and refuse what is out of range or says no number."""
+    given = {p.name for p in _numeric(draft.tool) if p.name in draft.slots}
+    if draft.pattern.bare and not given:
+        return False
+    for param in _numeric(draft.tool):
+        value = draft.args.get(param.name)
+        if value is None and draft.factor != 1 and param.default and not given and len(_numeric(draft.tool)) == 1:
+            value = param.default
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if param.name not in given:
+            value = value * draft.factor
+            value = min(max(value, param.low or value), param.high or value)  # "very" never leads out of range
+        if param.unit == "degrees":
+            value *= draft.sign
+        draft.args[param.name] = round(value) if param.kind == "integer" else round(float(value), 2)
+    return True
+
+
+def faults(reading: Reading) -> list[str]:
+    """What the tool would refuse among the arguments, as sentences."""
+    found = []
+    for name, value in reading.args.items():
+        param = reading.tool.param(name)
+        if param is None or param.kind in ("image", "mask"):
+            continue
+        try:
+            param.validate(value)
+        except ValidationError:
+            found.append(f"'{reading.tool.name}' takes {param}, not {value!r}")
+    return found
+
+
+def _numeric(tool: Tool[..., Any]) -> list[Param]:
+    return [p for p in tool.params if p.kind in ("number", "integer") and not p.many]
+
+
+def _content(tokens: Sequence[Token]) -> list[Token]:
+    return [t for t in tokens if not t.filler and t.kind != "stop" and t.text not in words.SOFT]
+
+
+def _trimmed(tokens: list[Token]) -> list[Token] | None:
+    """Without the fillers at both ends; None if that leaves the picture as a whole."""
+    while tokens and (tokens[0].filler or tokens[0].text in words.SOFT | words.STOPS):
+        tokens = tokens[1:]
+    while tokens and (tokens[-1].filler or tokens[-1].text in words.SOFT | words.STOPS):
+        tokens = tokens[:-1]
+    return tokens if tokens and any(t.text not in words.PICTURE for t in tokens) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def stem(word: str) -> str:
+    """A word without the endings that do not change what is asked for: removed, removing, removes."""
+    if not word.isascii() or len(word) < 5:
+        return word
+    for ending in ("ing", "ed", "es", "s", "ly"):
+        base = word.removesuffix(ending)
+        if base != word and len(base) >= 3 and not base.endswith("s"):
+            base = base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls" else base
+            return base.removesuffix("e")
+    return word.removesuffix("e")
+
+
+def same(first: str, second: str) -> bool:
+    """Are two words the same but for their endings?"""
+    return first == second or (len(first) > 2 and stem(first) == stem(second))
+
+
+def _typo_in(word: str, tokens: Sequence[Token], vocabulary: frozenset[str]) -> bool:
+    return any(_mistyped(word, token.text, vocabulary) for token in tokens)
+
+
+@functools.lru_cache(maxsize=65536)
+def _mistyped(meant: str, typed: str, vocabulary: frozenset[str]) -> str | None:
+    """One letter wrong, missing, doubled or swapped in a long word that is no word of ours."""
+    if len(meant) < LONG_ENOUGH or len(typed) < LONG_ENOUGH or not typed.isascii() or stem(typed) in vocabulary:
+        return None
+    if abs(len(meant) - len(typed)) > 1 or meant[0] != typed[0]:
+        return None
+    start = next((n for n, (a, b) in enumerate(zip(meant, typed, strict=False)) if a != b), min(len(meant), len(typed)))
+    a, b = meant[start:], typed[start:]
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:] and len(b) > 1
+    if a[1:] == b[1:] or a[1:] == b or a == b[1:] or swapped:
+        return f"{typed}' as '{meant}"
+    return None

@@ -1,0 +1,105 @@
+"""Find the sky: the border below which every column leaves it (Shen and Wang 2013), refined by GrabCut."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lego.core.codec import Pixels
+from lego.tools.finders.regions import (
+    BACK,
+    FRONT,
+    MAYBE_BACK,
+    MAYBE_FRONT,
+    Bools,
+    Found,
+    ellipse,
+    grabcut,
+    gradient,
+    lab_of,
+    parts,
+    separation,
+)  # fmt: skip
+from lego.tools.pixels import Plane
+
+SIDE = 384
+GATE = 0.78  # between the sky of china.jpg and the most sky-like of the six photographs without one
+THRESHOLDS = np.linspace(8, 250, 40)
+
+
+def find(pixels: Pixels) -> Found:
+    """Return the sky of a small copy; confidence 0 if there is nothing like one at the top."""
+    border = _border(pixels)
+    height = pixels.shape[0]
+    rows = np.arange(height)[:, None]
+    rough = np.asarray(rows < border[None], np.bool_)
+    if rough.mean() < 0.01:
+        return Found(np.zeros(rough.shape, np.bool_), 0.0, ("nothing at the top looks like sky",))
+    labels = np.full(rough.shape, MAYBE_BACK, np.uint8)
+    labels[cv2.dilate(rough.astype(np.uint8), ellipse(9)) > 0] = MAYBE_FRONT
+    labels[~rough] = np.where(labels[~rough] == MAYBE_FRONT, MAYBE_BACK, labels[~rough])
+    labels[rough] = MAYBE_FRONT
+    padded = np.pad(rough.astype(np.uint8), ((7, 0), (7, 7)), mode="edge")
+    labels[cv2.erode(padded, ellipse(7), borderValue=1)[7:, 7:-7] > 0] = FRONT
+    floor = max(1.35 * float(np.percentile(border, 95)), 0.25 * height)
+    labels[np.broadcast_to(rows > floor, labels.shape)] = BACK
+    cut = grabcut(pixels, labels, 5)
+    lab = lab_of(pixels)
+    mask = _joined(cut, lab)
+    return Found(mask, round(_confidence(pixels, lab, mask), 3), ("found the sky by its border and colour",))
+
+
+def _border(pixels: Pixels) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """First row of each column that is no sky, for the threshold that parts sky and ground best."""
+    edges = gradient(pixels)
+    colors = pixels.reshape(-1, 3).astype(np.float64)
+    height, width = edges.shape
+    best, border = -1.0, np.zeros(width, np.int64)
+    for threshold in THRESHOLDS:
+        crossed = edges > threshold
+        first = np.where(crossed.any(0), crossed.argmax(0), height)
+        sky = (np.arange(height)[:, None] < first[None]).ravel()
+        if sky.sum() < 20 or (~sky).sum() < 20:
+            continue
+        score = _energy(colors[sky], colors[~sky])
+        if score > best:
+            best, border = score, first
+    return border
+
+
+def _energy(
+    sky: np.ndarray[tuple[int, int], np.dtype[np.float64]], ground: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+) -> float:
+    """High when both parts are even in colour, the sky above all."""
+    spread = [np.cov(part.T) for part in (sky, ground)]
+    volume = [np.cbrt(max(float(np.linalg.det(c)), 0.0)) for c in spread]
+    largest = [float(np.linalg.eigvalsh(c)[-1]) for c in spread]
+    return 1 / (2 * volume[0] + volume[1] + 2 * largest[0] + largest[1] + 1e-6)
+
+
+def _joined(cut: Bools, lab: Plane) -> Bools:
+    """Keep what touches the top, and islands of the same colour in its upper half."""
+    top = [part for part in parts(cut) if part[:3].any()]
+    if not top:
+        return np.zeros(cut.shape, np.bool_)
+    main = np.any(top, axis=0)
+    mean = lab[main].mean(0)
+    lowest = int(np.flatnonzero(main.any(1))[-1])
+    for part in parts(cut):
+        near = np.flatnonzero(part.any(1))[-1] <= lowest
+        if not (part & main).any() and near and float(np.linalg.norm(lab[part].mean(0) - mean)) < 14:
+            main = main | part
+    return np.asarray(main, np.bool_)
+
+
+def _confidence(pixels: Pixels, lab: Plane, mask: Bools) -> float:
+    """Sky is at the top, smooth, blue or bright and pale, not green, and unlike what is below."""
+    if mask.mean() < 0.03:
+        return 0.0
+    L, a, b = (lab[..., n][mask] for n in range(3))  # noqa: N806 - the colour space's names
+    top = float(mask[:3].mean())
+    texture = float(np.median(gradient(pixels)[mask]))
+    blue = float(((b < -3) | ((L > 60) & (np.hypot(a, b) < 18))).mean())
+    green = float(((a < -10) & (b > 8)).mean())
+    smooth = float(np.clip(1.2 - texture / 18, 0, 1))
+    return top * smooth * (0.25 + 0.75 * blue) * (1 - green) * (0.4 + 0.6 * separation(lab, mask))

@@ -1,0 +1,64 @@
+"""What the words of a target ask for: a colour, a place, the sky, the subject, or something that nobody here can check."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+COLORS: dict[str, str] = {
+    "red": "red", "crimson": "red", "scarlet": "red", "maroon": "red", "ruby": "red", "红": "red", "orange": "orange",
+    "橙": "orange", "橘": "orange", "yellow": "yellow", "golden": "yellow", "gold": "yellow", "黄": "yellow", "金": "yellow",
+    "green": "green", "绿": "green", "cyan": "cyan", "turquoise": "cyan", "teal": "cyan", "青": "cyan", "blue": "blue",
+    "navy": "blue", "蓝": "blue", "purple": "purple", "violet": "purple", "紫": "purple", "pink": "pink",
+    "magenta": "pink", "粉": "pink", "brown": "brown", "棕": "brown", "褐": "brown",
+}  # fmt: skip
+GREYS = {"white", "black", "grey", "gray", "silver", "白", "黑", "灰", "银"}
+SKY = {"sky", "skies", "heaven", "天空", "天"}
+SUBJECT = {"subject", "foreground", "main", "主体", "前景", "主角", "主题"}
+BACKGROUND = {"background", "backdrop", "背景", "后景"}
+ALL = {"everything", "all", "whole", "entire", "picture", "image", "photo", "全部", "整张", "所有", "图片", "画面"}
+FLOWERS = {"flower", "blossom", "bloom", "dahlia", "rose", "tulip", "花", "花朵", "鲜花"}
+PLACES: dict[str, str] = {
+    "leftmost": "left", "left": "left", "左": "left", "rightmost": "right", "right": "right", "右": "right",
+    "topmost": "top", "top": "top", "upper": "top", "上": "top", "bottom": "bottom", "lower": "bottom", "下": "bottom",
+    "center": "center", "centre": "center", "middle": "center", "central": "center", "中": "center", "largest": "largest",
+    "biggest": "largest", "largest one": "largest", "最大": "largest", "smallest": "smallest", "tiniest": "smallest",
+    "最小": "smallest",
+}  # fmt: skip
+ORDINALS: dict[str, str] = {
+    "first": "1", "1st": "1", "second": "2", "2nd": "2", "third": "3", "3rd": "3", "fourth": "4", "4th": "4", "fifth": "5",
+    "第一": "1", "第二": "2", "第三": "3", "第四": "4", "第五": "5",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a target asks for: ``kind`` is "color", "grey", "sky", "subject", "background", "all", "flower" or "thing"."""
+
+    kind: str
+    color: str = ""
+    choose: str = ""
+
+
+def read(target: str) -> Wanted:
+    """Read a target such as "the second red ball from the left" or 左边的红色汽车."""
+    words = re.findall(r"[a-z0-9]+", target.lower())
+    chinese = "".join(re.findall(r"[\u3400-\u9fff]+", target))
+
+    def says(table: set[str] | dict[str, str]) -> str:
+        entries = sorted(table, key=len, reverse=True)
+        forms = {form for word in words for form in (word, word.removesuffix("s"), word.removesuffix("ish"))}
+        return next((e for e in entries if (e in forms if e.isascii() else e in chinese)), "")
+
+    place, ordinal, color = says(PLACES), says(ORDINALS), says(COLORS)
+    choose = ORDINALS[ordinal] if ordinal else PLACES[place] if place else ""
+    for kind, table in (("sky", SKY), ("background", BACKGROUND), ("subject", SUBJECT)):
+        if says(table):
+            return Wanted(kind)
+    if color:
+        return Wanted("color", COLORS[color], choose)
+    if says(GREYS):
+        return Wanted("grey")
+    if says(FLOWERS) and not choose:
+        return Wanted("flower")
+    return Wanted("all" if says(ALL) else "thing")
