@@ -132,23 +132,24 @@ def highlights(image: Image, mask: Mask | None = None, highlights: Percent = -40
     """Darken or lighten only the bright areas, keeping the detail in them.
 
     The base layer of L moves from 0.45 upwards. What is darkened gains what light had washed out: up to 40 % local
-    contrast and 60 % colour. White moves half as far as light grey, so that paper does not turn grey.
+    contrast and, where it is pale, 60 % colour. White moves half as far as light grey, so that paper does not turn grey.
     """
     if highlights == 0:
         return image.replace(image.pixels)
     amount = highlights / 100
     lab = to_lab(image.pixels)
-    light = lab[..., 0] / np.float32(100)
+    light: Plane = lab[..., 0] / np.float32(100)
     base = base_layer(light)
     weight = _step(base, 0.45, 0.85)
     if amount < 0:
         moved = base + 0.24 * amount * weight * (1 - 0.5 * _step(base, 0.88, 1))
-        detail, colour = 1 - 0.4 * amount * weight, 1 - 0.6 * amount * weight
+        detail = 1 - 0.4 * amount * weight
+        pale = np.exp(cv2.magnitude(lab[..., 1], lab[..., 2]) * np.float32(-1 / 15))  # skies, not oranges
+        lab[..., 1:] *= (1 - 0.6 * amount * weight * pale)[..., None]
     else:
         moved = base + 0.6 * amount * weight * (1 - base)
-        detail, colour = 1 - 0.3 * amount * weight, np.float32(1)
+        detail = 1 - 0.3 * amount * weight
     lab[..., 0] = 100 * np.clip(moved + (light - base) * detail, 0, 1)
-    lab[..., 1:] *= np.asarray(colour)[..., None]
     return blend(image, from_lab(lab), mask)
 
 
@@ -175,8 +176,8 @@ def clarity(image: Image, mask: Mask | None = None, clarity: Percent = 25.0) -> 
     if clarity == 0:
         return image.replace(image.pixels)
     lab = to_lab(image.pixels)
-    light = lab[..., 0]
-    detail = light - 100 * guided(light / 100, light / 100, max(1, max(image.size) // 50), CLARITY_EDGE)
-    middle = 1 - ((light - 50) / 50) ** 4  # black and white stay, so that nothing clips
-    lab[..., 0] = np.clip(light + detail * np.float32(clarity / 100) * middle, 0, 100)
+    light: Plane = lab[..., 0] / np.float32(100)
+    detail = light - guided(light, light, max(1, max(image.size) // 50), CLARITY_EDGE)
+    middle = 1 - (2 * light - 1) ** 4  # black and white stay, so that nothing clips
+    lab[..., 0] = 100 * np.clip(light + detail * np.float32(clarity / 100) * middle, 0, 1)
     return blend(image, from_lab(lab), mask)
