@@ -28,9 +28,13 @@ class Pattern:
     args: Mapping[str, Any]
     bare: bool  # only the name of a number: means nothing without one
 
-    @property
+    @functools.cached_property
     def literals(self) -> list[Token]:
         return [part for part in self.parts if isinstance(part, Token)]
+
+    @functools.cached_property
+    def stems(self) -> frozenset[str]:
+        return frozenset(stem(token.text) for token in self.literals)
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,10 @@ def _pattern(tool: Tool[..., Any], text: str, args: Mapping[str, Any]) -> Patter
 def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozenset[str]) -> Iterator[Reading]:
     """Yield every way in which a tool explains the whole clause."""
     have = {stem(token.text) for token in tokens}
+    strange = [t for t in tokens if len(t.text) >= LONG_ENOUGH and stem(t.text) not in vocabulary]
     for pattern in patterns_of(tool):
-        misspelt = [t for t in pattern.literals if stem(t.text) not in have]
-        if misspelt and not all(_typo_in(t.text, tokens, vocabulary) for t in misspelt):
+        missing = pattern.stems - have
+        if len(missing) > len(strange) or not all(_typo_in(m, strange, vocabulary) for m in missing):
             continue
         for start in range(len(tokens)):
             for used, slots, typos in _walk(tool, pattern.parts, tokens, start, vocabulary):

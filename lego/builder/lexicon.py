@@ -36,41 +36,23 @@ UNITS: dict[str, str] = {
     "stops": "stops", "ev": "stops", "档": "stops",
 }  # fmt: skip
 
-FILLERS: set[str] = {
-    # words that carry politeness, grammar, or the picture as a whole
-    *["a", "an", "the", "it", "its", "this", "that", "these", "them", "my", "our", "your", "me", "us", "i", "you", "we", "he", "she", "his", "her", "their", "please", "kindly", "could", "would", "can", "should", "want", "like", "d", "just", "now", "so", "let", "s", "to", "of", "on", "in", "at", "for", "with", "into", "by", "be", "is", "are", "was", "as", "and", "then", "also", "both", "some", "more", "make", "makes", "making", "made", "turn", "give", "get", "put", "have", "apply", "add", "do", "does", "set", "use", "using", "create", "want", "need", "look", "looks", "looking", "feel", "feeling", "style", "styled", "effect", "mood", "vibe", "tone", "overall", "whole", "entire", "picture", "image", "photo", "photograph", "pic", "shot", "thing", "way", "will", "there", "here", "too", "again", "up", "down", "from", "out", "bit", "level", "amount", "value", "color", "colour", "colors", "colours"],
-    *["请", "帮我", "帮忙", "麻烦", "把", "将", "给", "让", "使", "使得", "令", "变得", "变", "得", "更加", "更具", "更", "加", "具有", "有", "的", "了", "一下", "这张", "这个", "这幅", "这", "那", "张", "幅", "个", "图像", "图片", "照片", "相片", "图", "画面", "整体", "整张", "它", "看起来", "感觉", "感", "风格", "效果", "氛围", "地", "一个", "一张", "一种", "添加", "加上", "做", "成", "点", "些", "来", "调", "我", "想要", "想", "要", "为", "在", "上", "并", "和", "处理", "设置", "应用", "里", "中"],
-}  # fmt: skip
+_FILLERS = """
+    a an the it its this that these them my our your me us i you we he she his her their please kindly could would
+    can should want like d just now so let s to of on in at for with into by be is are was as and then also both
+    some more make makes making made turn give get put have apply add do does set use using create need look looks
+    looking feel feeling style styled effect mood vibe tone overall whole entire picture image photo photograph pic
+    shot thing way will there here too again up down from out bit level amount value color colour colors colours 请
+    帮我 帮忙 麻烦 把 将 给 让 使 使得 令 变得 变 得 更加 更具 更 加 具有 有 的 了 一下 这张 这个 这幅 这 那 张 幅
+    个 图像 图片 照片 相片 图 画面 整体 整张 它 看起来 感觉 感 风格 效果 氛围 地 一个 一张 一种 添加 加上 做 成 点
+    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为
+"""
+FILLERS = set(_FILLERS.split())  # politeness, grammar, and the picture as a whole: they say nothing about what to do
 
-PICTURE: set[str] = {
-    *[
-        "it",
-        "them",
-        "this",
-        "that",
-        "picture",
-        "image",
-        "photo",
-        "photograph",
-        "pic",
-        "shot",
-        "everything",
-        "all",
-        "whole",
-        "entire",
-        "图像",
-        "图片",
-        "照片",
-        "相片",
-        "图",
-        "画面",
-        "整张",
-        "整体",
-        "它",
-        "全图",
-        "全部",
-    ]
-}
+_PICTURE = """
+    it them this that picture image photo photograph pic shot everything all whole entire 图像 图片 照片 相片 图
+    画面 整张 整体 它 全图 全部
+"""
+PICTURE = set(_PICTURE.split())  # the picture as a whole
 MAKERS = {"make", "turn", "让", "使", "变", "变得"}  # verbs that a following "and brighter" goes on with
 
 SOFT = {
@@ -100,34 +82,11 @@ KEEP: tuple[str, ...] = (
     "while keeping", "keeping", "excluding", "don't touch", "do not touch", "don't change", "do not change", "leave", "keep",
     "但是保留", "但保留", "但不要动", "但别动", "但是不要动", "不要动", "不要改变", "不要改", "别动", "保留", "保持", "除了", "除",
 )  # fmt: skip
-KEEP_TAILS: set[str] = {
-    *[
-        "alone",
-        "unchanged",
-        "untouched",
-        "intact",
-        "original",
-        "as",
-        "is",
-        "same",
-        "in",
-        "color",
-        "colour",
-        "colored",
-        "stay",
-        "the",
-        "way",
-        "it",
-        "以外",
-        "之外",
-        "外",
-        "不变",
-        "不动",
-        "原样",
-        "原色",
-        "彩色",
-    ]
-}
+_KEEP_TAILS = """
+    alone unchanged untouched intact original as is same in color colour colored stay the way it 以外 之外 外 不变
+    不动 原样 原色 彩色
+"""
+KEEP_TAILS = set(_KEEP_TAILS.split())  # what ends 'keep the face as it is'
 REST = {"everything", "all", "anything", "whole", "rest", "其他", "其余", "全部"}  # "everything except X"
 REGIONS = {"background", "sky", "foreground", "face", "背景", "天空", "前景", "脸"}  # named, they win over a drawn mask
 NEGATIONS: tuple[str, ...] = ("do not", "don't", "dont", "never", "no need to", "不要", "别", "无需", "不用")
@@ -171,10 +130,6 @@ OPACITY: dict[str, float] = {
     "semitransparent": 0.5, "translucent": 0.5, "see-through": 0.5, "transparent": 0.5, "faint": 0.3, "faded": 0.5,
     "半透明": 0.5, "透明": 0.5,
 }  # fmt: skip
-REFERENCES = (
-    "second picture", "second image", "second photo", "reference picture", "reference image", "reference photo", "reference",
-    "other picture", "other image", "other photo", "picture", "image", "photo", "logo", "参考图", "第二张图", "另一张图",
-)  # fmt: skip
 
 COLORS: dict[str, str] = {
     # what CSS lacks, and Chinese

@@ -1,8 +1,8 @@
 """The rules builder: a deterministic planner for English and Chinese, in milliseconds.
 
-It knows no tool by name: every tool brings its phrases in its card, and one without any is understood from its name and
-sentence. An instruction is cut into clauses, and each clause has to be explained to the last word (`clause.py`). What is
-not explained is not planned: half an edit is a wrong edit.
+It knows no tool by name: every tool brings its phrases in its card, and one without any is understood from its name
+and sentence. An instruction is cut into clauses, and each clause has to be explained to the last word (`clause.py`).
+What is not explained is not planned: half an edit is a wrong edit.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ def _pieces(tokens: list[Token]) -> list[list[Token]]:
     """The smallest parts that could be clauses: between commas, "and", "then"."""
     pieces: list[list[Token]] = [[]]
     for token in tokens:
-        if token.kind == "stop" or token.text in words.SOFT:
-            if any(t.kind != "stop" and t.text not in words.SOFT for t in pieces[-1]):
-                pieces.append([])
+        joint = token.kind == "stop" or token.text in words.SOFT
+        if joint and any(t.kind != "stop" and t.text not in words.SOFT for t in pieces[-1]):
+            pieces.append([])
         pieces[-1].append(token)
     if len(pieces) > 1 and not any(t.kind != "stop" and t.text not in words.SOFT for t in pieces[-1]):
         pieces[-2].extend(pieces.pop())
@@ -384,7 +384,7 @@ def _misunderstood(pieces: list[list[Token]], offer: _Offer) -> PlanError:
     content = [t for t in failed[0] if not t.filler and t.kind == "word" and t.text not in words.SOFT]
     if any(t.text in words.CREATE for t in failed[0]) and content:
         thing = text_of([t for t in content if t.text not in words.CREATE]) or quote
-        hint = "a generative engine is needed for that; here pictures can be retouched, and text or a --reference picture added"
+        hint = "that needs a generative engine; here pictures are retouched, and text or a --reference picture added"
         return PlanError(f"nothing here can make '{thing}' (in '{quote}')", hint=hint, code="no_tool")
     unknown = [t.text for t in content if stem(t.text) not in offer.vocabulary]
     strange = f"; unknown words: {', '.join(unknown)}" if unknown else ""

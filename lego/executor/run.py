@@ -255,7 +255,7 @@ class _Job:
             self.executor.threads.submit(lambda: self._work(task, values))
 
     def _work(self, task: _Task, args: dict[str, Any]) -> bool:
-        """Run in any thread: compute or wait for the one who computes, put the outcome into the news; was it given up?"""
+        """Run in any thread: compute, or wait for who computes; put the outcome into the news. Was it given up?"""
         name = task.bound.step.id
         context = Context(task.seed, self.executor.device, self._reporter(task))
         cache = self.executor.cache

@@ -64,7 +64,7 @@ def _dilated(pixels: Pixels, radius: int) -> Pixels:
         return np.array(pixels)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
     soft = np.clip((radius + 0.5 - distance) * 255, 0, 255).astype(np.uint8)
-    return np.maximum(pixels, soft)
+    return np.asarray(np.maximum(pixels, soft), np.uint8)
 
 
 @tool

@@ -59,12 +59,12 @@ def segment(image: Image, target: Target) -> Mask:
     if the subject is colourful and not green.
 
     Raises:
-        RefusedError: nothing was found with enough confidence; ``details`` carry ``confidence`` and the rejected ``mask``.
+        RefusedError: nothing was found with enough confidence; ``details`` carry it and the rejected ``mask``.
     """
     wanted = words.read(target)
     if wanted.kind == "all":
         return Mask(np.full(image.pixels.shape[:2], 255, np.uint8), 1.0)
-    found, gate, side = _found(image.pixels, wanted, target)
+    found, gate = _found(image.pixels, wanted, target)
     area = float(found.mask.mean())
     if found.confidence < gate or (wanted.kind == "color" and not AREA[0] < area < AREA[1]):
         seen = "; ".join(found.notes) or "nothing"
@@ -81,18 +81,18 @@ def segment(image: Image, target: Target) -> Mask:
     return Mask(mask, found.confidence, (*found.notes, f"confidence {found.confidence:.2f}"))
 
 
-def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float, int]:
-    """Ask the finder that the words call for; return what it found, its gate and its working size."""
+def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float]:
+    """Ask the finder that the words call for; return what it found, and its gate."""
     if wanted.kind == "color":
-        return color.find(small_copy(pixels, color.SIDE), wanted.color, wanted.choose), color.GATE, color.SIDE
+        return color.find(small_copy(pixels, color.SIDE), wanted.color, wanted.choose), color.GATE
     if wanted.kind == "sky":
-        return sky.find(small_copy(pixels, sky.SIDE)), sky.GATE, sky.SIDE
+        return sky.find(small_copy(pixels, sky.SIDE)), sky.GATE
     if wanted.kind in ("subject", "background", "flower"):
         small = small_copy(pixels, subject.SIDE)
         found = subject.find(small)
         if wanted.kind == "flower" and not _could_be_a_flower(small, found.mask):
             found = Found(found.mask, 0.0, ("the subject has not the colours of a flower",))
-        return found, subject.GATE, subject.SIDE
+        return found, subject.GATE
     what = "white, black and grey things" if wanted.kind == "grey" else "a noun"
     why = f"{what} cannot be found here without a network: only colours, the sky, the subject and the background"
     raise RefusedError(f"'{target}' was not looked for; {why}", hint=HINT, code="not_found", confidence=0.0)
@@ -149,7 +149,7 @@ def mask_refine(image: Image, mask: Mask) -> Mask:
 
 
 def _refined(image: Image, mask: Mask, sure: float) -> Mask:
-    """GrabCut inside the mask's surroundings; ``sure`` is how deep (share of its depth) the mask is surely the thing."""
+    """GrabCut in the mask's surroundings; ``sure`` is the share of its depth that surely is the thing."""
     if mask.box is None or mask.share > 0.98:
         return Mask(mask.pixels, mask.confidence)
     x0, y0, x1, y1 = mask.box

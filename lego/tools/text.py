@@ -41,9 +41,8 @@ class Layout(NamedTuple):
 @tool(
     phrases=[
         "add text", "write", "add words", "add caption", "caption", "put text", "put words", "add title", "add label",
-        "add watermark", "add text {text}", "write {text}", "添加文字", "加文字", "写上", "加上文字", "加标题",
-        "添加标题",
-        "写", "加字幕", "添加水印",
+        "add watermark", "add text {text}", "write {text}", "add {text}", "put {text}", "加上{text}", "添加{text}",
+        "添加文字", "加文字", "写上", "加上文字", "加标题", "添加标题", "写", "加字幕", "添加水印",
     ]
 )  # fmt: skip
 def add_text(

@@ -1,9 +1,9 @@
-"""What every finder needs: a small copy to work on, seeded GrabCut, sharp masks at full size, and how well a mask fits."""
+"""What every finder needs: a small copy, seeded GrabCut, sharp masks at full size, and how well a mask fits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -37,14 +37,14 @@ def small_copy(pixels: Pixels, side: int) -> Pixels:
 
 
 def grabcut(pixels: Pixels, labels: NDArray[np.uint8], rounds: int) -> Bools:
-    """Cut foreground from background (Rother 2004) from labels of 0..3; seeded, and without both classes the labels decide."""
+    """Cut foreground from background (Rother 2004), seeded, from labels of 0..3; lacking a class, the labels decide."""
     labels = labels.copy()
     front = (labels == FRONT) | (labels == MAYBE_FRONT)
     if not front.any() or front.all() or min(pixels.shape[:2]) < 8:
         return np.asarray(front, np.bool_)
     cv2.setRNGSeed(SEED)
-    models: Any = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(pixels[..., ::-1]), labels, None, *models, rounds, cv2.GC_INIT_WITH_MASK)
+    back, fore, no_box = np.zeros((1, 65)), np.zeros((1, 65)), (0, 0, 1, 1)
+    cv2.grabCut(np.ascontiguousarray(pixels[..., ::-1]), labels, no_box, back, fore, rounds, cv2.GC_INIT_WITH_MASK)
     return np.asarray((labels == FRONT) | (labels == MAYBE_FRONT), np.bool_)
 
 
@@ -58,7 +58,7 @@ def full_size(mask: Bools, pixels: Pixels) -> Pixels:
     soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     if min(height, width) < 16:
         return np.asarray(soft > 0.5, np.uint8) * np.uint8(255)
-    guide = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32) / 255
+    guide = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
     radius = round(2 * scale) + 1
     snapped = guided(guide, np.asarray(soft, np.float32), radius, 1e-4)
     alpha = np.clip((snapped - 0.25) / 0.5, 0, 1)
@@ -84,7 +84,7 @@ def histogram(lab: Plane, where: Bools) -> NDArray[np.float64]:
 
 
 def separation(lab: Plane, mask: Bools) -> float:
-    """How unlike its surroundings a region is: 1 - Bhattacharyya coefficient of its colours and those of a ring, 0..1."""
+    """How unlike its surroundings a region is, 0..1: 1 - Bhattacharyya coefficient of its colours and a ring's."""
     area = int(mask.sum())
     if area == 0:
         return 0.0

@@ -74,7 +74,7 @@ def _energy(
     spread = [np.cov(part.T) for part in (sky, ground)]
     volume = [np.cbrt(max(float(np.linalg.det(c)), 0.0)) for c in spread]
     largest = [float(np.linalg.eigvalsh(c)[-1]) for c in spread]
-    return 1 / (2 * volume[0] + volume[1] + 2 * largest[0] + largest[1] + 1e-6)
+    return float(1 / (2 * volume[0] + volume[1] + 2 * largest[0] + largest[1] + 1e-6))
 
 
 def _joined(cut: Bools, lab: Plane) -> Bools:
@@ -102,4 +102,4 @@ def _confidence(pixels: Pixels, lab: Plane, mask: Bools) -> float:
     blue = float(((b < -3) | ((L > 60) & (np.hypot(a, b) < 18))).mean())
     green = float(((a < -10) & (b > 8)).mean())
     smooth = float(np.clip(1.2 - texture / 18, 0, 1))
-    return top * smooth * (0.25 + 0.75 * blue) * (1 - green) * (0.4 + 0.6 * separation(lab, mask))
+    return float(top * smooth * (0.25 + 0.75 * blue) * (1 - green) * (0.4 + 0.6 * separation(lab, mask)))

@@ -1,0 +1,342 @@
+"""The command line: `lego edit photo.jpg "make the sky warmer" -o out.png`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from lego import __version__
+from lego.core.errors import CancelledError, LegoError, SettingsError
+from lego.core.settings import Settings, terminal_is_plain
+
+if TYPE_CHECKING:
+    from lego.core.registry import Tool
+    from lego.core.trace import Event
+    from lego.editor import Editor, EditResult
+
+OUTPUT = Path("edited.png")
+MISTAKE = 2  # exit code of everything that the user can mend
+
+app = typer.Typer(
+    help="Edit pictures by words.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_without_command=True)
+app.add_typer(tools, name="tools")
+
+Picture = Annotated[Path, typer.Argument(help="The picture: JPEG, PNG, WebP, TIFF or BMP.", show_default=False)]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write; the suffix chooses the format.")]
+MaskFile = Annotated[Path | None, typer.Option("--mask", help="Where to edit: a picture, white = edit.")]
+BoxText = Annotated[
+    str | None, typer.Option("--box", help="Where to edit: x0,y0,x1,y1 in pixels.", metavar="X0,Y0,X1,Y1")
+]
+References = Annotated[list[Path] | None, typer.Option("--reference", help="A further picture; may be given again.")]
+ToolFiles = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="0 to 2^32 - 1; the same seed gives the same bytes.")]
+BuilderName = Annotated[str | None, typer.Option("--builder", help="Who plans; `lego doctor` shows the default.")]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="Write a page with the picture of every step.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the workflow and the trace as JSON.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds that the edit may take.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lego {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Edit pictures by words."""
+
+
+@app.command()
+def edit(
+    image: Picture,
+    instruction: Annotated[
+        str, typer.Argument(help="What to do, in plain words, English or Chinese.", show_default=False)
+    ],
+    output: Output = OUTPUT,
+    mask: MaskFile = None,
+    box: BoxText = None,
+    reference: References = None,
+    tools: ToolFiles = None,
+    seed: Seed = None,
+    builder: BuilderName = None,
+    timeout: Timeout = None,
+    report: ReportFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Edit a picture as the words say."""
+    _check_outputs(output, report, image, mask, reference)
+    with _Progress(as_json) as progress:
+        editor = _editor(builder, tools, progress, seed=seed, timeout=timeout)
+        result = editor.edit(image, instruction, mask=mask, box=_box(box), references=reference or ())
+        _write(result, editor, output, report)
+    _tell(result, output, report, as_json)
+
+
+@app.command()
+def plan(
+    image: Picture,
+    instruction: Annotated[
+        str, typer.Argument(help="What to do, in plain words, English or Chinese.", show_default=False)
+    ],
+    mask: MaskFile = None,
+    box: BoxText = None,
+    reference: References = None,
+    tools: ToolFiles = None,
+    builder: BuilderName = None,
+) -> None:
+    """Print the workflow for an instruction without running it."""
+    editor = _editor(builder, tools)
+    print(editor.plan(image, instruction, mask=mask, box=_box(box), references=reference or ()).workflow.json())
+
+
+@app.command()
+def run(
+    workflow: Annotated[
+        Path, typer.Argument(help="A workflow (.json), or a PNG that `lego edit` wrote.", show_default=False)
+    ],
+    image: Picture,
+    output: Output = OUTPUT,
+    mask: MaskFile = None,
+    box: BoxText = None,
+    reference: References = None,
+    tools: ToolFiles = None,
+    seed: Seed = None,
+    timeout: Timeout = None,
+    report: ReportFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a workflow, or repeat the edit of another picture."""
+    _check_outputs(output, report, image, mask, reference, workflow)
+    with _Progress(as_json) as progress:
+        editor = _editor(None, tools, progress, seed=seed, timeout=timeout)
+        result = editor.run(workflow, image, mask=mask, box=_box(box), references=reference or ())
+        _write(result, editor, output, report)
+    _tell(result, output, report, as_json)
+
+
+@tools.callback()
+def list_tools(
+    context: typer.Context,
+    files: ToolFiles = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
+) -> None:
+    """List the tools, show one, or check your own."""
+    if context.invoked_subcommand:
+        return
+    registry = _editor(None, files).registry
+    if as_json:
+        print(json.dumps([tool.card for tool in registry], ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table("tool", "family", "engine", "what it does", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for tool in sorted(registry, key=lambda tool: (tool.family, tool.name)):
+        table.add_row(f"[bold]{tool.name}[/]", tool.family, tool.choose()[0].name, tool.sentence)
+    _console().print(table)
+
+
+@tools.command("show")
+def show_tool(name: Annotated[str, typer.Argument(help="The tool's name.")], files: ToolFiles = None) -> None:
+    """Show a tool: its parameters with their bounds, its outputs, the words that call it."""
+    registry = _editor(None, files).registry
+    tool = registry.get(name)
+    if tool is None:
+        nearest = registry.nearest(name)
+        hint = f"did you mean '{nearest}'?" if nearest else "`lego tools` lists them"
+        raise LegoError(f"there is no tool '{name}'", hint=hint, code="unknown_tool")
+    print(_described(tool))
+
+
+@tools.command("check")
+def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @lego.tool functions.")]) -> None:
+    """Check tools of your own against the contract that every tool keeps."""
+    from lego.executor.contract import check
+
+    registry = _editor(None, None).registry
+    broken = 0
+    for tool in registry.load(file):
+        faults = check(tool)
+        broken += len(faults)
+        print(f"{'ok  ' if not faults else 'FAIL'} {tool.line_of_prompt}")
+        for fault in faults:
+            print(f"       {fault}")
+    if broken:
+        raise LegoError(
+            f"{broken} broken promise{'s' if broken > 1 else ''}",
+            where=str(file),
+            hint="docs/write-a-tool.md says what each means",
+        )
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, settings with their sources, and which engine each tool would use and why."""
+    from lego import editor
+
+    made = _editor(None, None)
+    for name, number in editor.versions().items():
+        print(f"{name:24} {number}")
+    for complaint in _complaints():
+        print(f"! {complaint}")
+    print("\nsettings")
+    for setting, value, source in made.settings.rows():
+        print(f"  {setting:18} {value!s:36} {source}")
+    print(f"\nbuilder\n  {made.builder.name}: the only builder of this release, so it is the default")
+    print(f"\nengines of {len(made.registry)} tools that are not the embedded one, or have a better one to install")
+    for tool in made.registry:
+        if len(tool.engines) > 1:
+            print(f"  {tool.name:18} {tool.choose()[1]}")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake prints what and what next, and exits with 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        _fail(CancelledError("stopped", hint="nothing was written"), 130)
+    except LegoError as error:
+        _fail(error, MISTAKE)
+
+
+def _fail(error: LegoError, code: int) -> NoReturn:
+    lines = [f"error: {error}", *([f"hint: {error.hint}"] if error.hint else [])]
+    print("\n".join(lines), file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _editor(builder: str | None, files: list[Path] | None, progress: _Progress | None = None, **flags: Any) -> Editor:
+    from lego.editor import Editor
+
+    settings = Settings.load({"builder": builder, **flags})
+    editor = Editor(settings=settings, on_event=progress)
+    for file in files or ():
+        editor.registry.load(file)
+    return editor
+
+
+def _box(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError:
+        hint = "four numbers in pixels: left,top,right,bottom, such as --box 40,20,300,240"
+        raise SettingsError(f"'{text}' is not a box", where="--box", hint=hint, code="bad_box") from None
+    return x0, y0, x1, y1
+
+
+def _check_outputs(output: Path, report: Path | None, *inputs: Any) -> None:
+    """Find out before the work that the result could not be written, or would overwrite what was given."""
+    from lego.core.codec import check_suffix
+
+    check_suffix(output)
+    flat = [path for item in inputs if item for path in (item if isinstance(item, list) else [item])]
+    for path in (output, report):
+        if path is None:
+            continue
+        if not path.resolve().parent.is_dir():
+            raise SettingsError(
+                "its folder does not exist", where=str(path), hint=f"mkdir -p {path.parent}", code="no_folder"
+            )
+        if any(path.resolve() == given.resolve() for given in flat):
+            raise SettingsError(
+                "this would overwrite what was given", where=str(path), hint="choose another name", code="overwrite"
+            )
+
+
+def _write(result: EditResult, editor: Editor, output: Path, report: Path | None) -> None:
+    from lego.core.codec import write_whole
+
+    page = result.report() if report else ""
+    result.write(output, editor.settings.metadata)
+    if report:
+        write_whole(report, page.encode())
+
+
+def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) -> None:
+    if as_json:
+        from lego.editor import dump
+
+        print(dump(result, str(output)))
+        return
+    for step in result.workflow.steps:
+        args = ", ".join(
+            f"{name}={value if str(value).startswith('$') else repr(value)}" for name, value in step.args.items()
+        )
+        print(f"  {step.id:4} {step.tool}({args})")
+    for note in result.notes:
+        print(f"  note: {note}")
+    print(f"wrote {output}{f' and {report}' if report else ''}")
+
+
+def _described(tool: Tool[..., Any]) -> str:
+    lines = [tool.sentence, "", f"  scope    {tool.scope}", f"  engine   {tool.choose()[1]}"]
+    lines += [f"  in       {param}{'  - ' + param.description if param.description else ''}" for param in tool.params]
+    lines += [f"  out      {output.name}: {output.kind}" for output in tool.outputs]
+    lines += [f"  say      {', '.join(phrase.text for phrase in tool.phrases)}"] if tool.phrases else []
+    return "\n".join([tool.name, *lines])
+
+
+def _complaints() -> list[str]:
+    from importlib.metadata import packages_distributions
+
+    owners = sorted(set(packages_distributions().get("cv2", [])))
+    if len(owners) > 1:
+        return [f"{' and '.join(owners)} both install cv2, and the last one wins: keep opencv-python-headless"]
+    return []
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(no_color=terminal_is_plain(), soft_wrap=not sys.stdout.isatty())
+
+
+class _Progress:
+    """A bar on the terminal that follows the events; silent where nobody looks."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.bar: Any = None
+        self.task: Any = None
+        self.quiet = quiet or not sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        if not self.quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            console = Console(stderr=True, no_color=terminal_is_plain())
+            self.bar = Progress(*columns, console=console, transient=True)
+            self.task = self.bar.add_task("planning", total=None)
+            self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        if not self.bar:
+            return
+        if event.name == "run_started":
+            self.bar.update(self.task, total=event.steps)  # type: ignore[attr-defined]  # told apart by name: no import
+        elif event.name == "step_started":
+            self.bar.update(self.task, description=f"{event.step} {event.tool}")  # type: ignore[attr-defined]
+        elif event.name in ("step_done", "step_failed"):
+            self.bar.advance(self.task)
