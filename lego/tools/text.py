@@ -20,7 +20,7 @@ from lego.tools.compose import MARGIN, Position, place
 from lego.tools.pixels import blend
 
 FONT = "sans"  # embedded in OpenCV 5; what it lacks is taken from the embedded "uni" (CJK)
-FINER = 4  # drawn at so many times the size and averaged down: smooth edges at any weight
+FINER = 4  # drawn at so many times the size and averaged down: letters are spaced evenly at any size
 FINEST = 8192  # px; larger canvases are drawn less fine
 LINE = 1.25  # height of a line in font sizes
 SMALLEST = 6  # px; below this text cannot be read, so it is not shrunk further
@@ -126,8 +126,11 @@ def _probe(character: str) -> Pixels:
 
 
 def _measure(line: str, size: int, weight: int) -> int:
-    """Width of a line in px."""
-    return int(cv2.getTextSize((0, 0), line, (0, 0), cv2.FontFace(FONT), size, weight)[2]) if line else 0
+    """Width of a line in px, measured as finely as it is drawn: advances are whole px, so small sizes run narrower."""
+    if not line:
+        return 0
+    box = cv2.getTextSize((0, 0), line, (0, 0), cv2.FontFace(FONT), size * FINER, weight)
+    return -(-int(box[2]) // FINER)
 
 
 def _fit(text: str, wanted: int, weight: int, room: tuple[int, int]) -> Layout:

@@ -87,6 +87,8 @@ def test_the_transparent_ground_of_a_piece_does_not_bleed_into_its_edge() -> Non
     pixels[20:40, 20:40], alpha[20:40, 20:40] = (255, 0, 0), 255
     made = paste(GREY, Image(pixels, alpha), scale=0.113).pixels.astype(int)
     assert (made[..., 1] - made[..., 0]).max() <= 2
+    share = (90 - made[..., 1]) / 90
+    assert np.abs(made[..., 0] - (90 + 165 * share)).max() < 12  # darker edges would mean that black bled in
 
 
 def test_a_piece_makes_transparent_ground_opaque() -> None:

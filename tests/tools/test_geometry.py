@@ -93,6 +93,12 @@ def test_a_leaning_picture_is_levelled(photos: Path) -> None:
     assert "leaned" in level.notes[0]
     assert float(level.notes[0].split("leaned ")[1].split()[0]) == pytest.approx(5, abs=1)
     assert level.size[0] < leaning.size[0]
+    assert abs(geometry._lean(level.pixels)[0]) < 1
+
+
+def test_lines_that_disagree_are_not_averaged(photos: Path) -> None:
+    with pytest.raises(RefusedError, match="different ways"):
+        straighten(Image.open(photos / "china.jpg"))
 
 
 @pytest.mark.parametrize("name", ["chelsea.png", "dandelion.jpg", "flower.jpg"])
@@ -127,7 +133,7 @@ def test_a_picture_that_would_be_too_large_is_refused(small: Image) -> None:
 def test_making_smaller_does_not_alias() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert np.ptp(resize(Image(stripes), width=16).pixels) <= 1
+    assert np.ptp(resize(Image(stripes), width=12).pixels) < 60  # bilinear: 255
 
 
 def test_a_border_lies_around_the_untouched_picture(small: Image) -> None:

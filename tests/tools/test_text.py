@@ -61,6 +61,22 @@ def test_edges_are_smooth() -> None:
     assert len(np.unique(add_text(GREY, "Oo", size=20.0).pixels)) > 20
 
 
+def test_small_words_are_spaced_like_large_ones() -> None:
+    wide = Image(np.full((600, 1600, 3), 100, np.uint8))
+    words = "Illumination of the wavelet"
+    small, large = (ink(add_text(wide, words, "center", size=size)) for size in (2.0, 10.0))
+    assert (large[2] - large[0]) / (small[2] - small[0]) == pytest.approx(5, rel=0.03)
+
+
+def test_no_letter_of_a_long_small_line_is_cut_off() -> None:
+    wide = Image(np.full((300, 1600, 3), 100, np.uint8))
+    line = "mill " * 30 + "H"
+    x1 = ink(add_text(wide, line, "left", size=4.0))[2]
+    alone = ink(add_text(wide, "H", "left", size=4.0))
+    last = (add_text(wide, line, "left", size=4.0).pixels[:, x1 - (alone[2] - alone[0]) : x1] != 100).any(2).sum()
+    assert last == pytest.approx((add_text(wide, "H", "left", size=4.0).pixels != 100).any(2).sum(), rel=0.25)
+
+
 def test_words_that_are_too_wide_are_made_smaller() -> None:
     made = add_text(GREY, "twelve letters", size=22.0)
     x0, _, x1, _ = ink(made)
