@@ -67,7 +67,8 @@ def test_no_two_files_import_each_other_in_a_circle() -> None:
             continue  # its imports are for type checkers only
         tree = parse(file)
         top = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])
-        wanted = {w for found in imports(top) for w in (found, found.rpartition(".")[0]) if w in names and w != "lego"}
+        nearest = {found if found in names else found.rpartition(".")[0] for found in imports(top)}
+        wanted = {name for name in nearest if name in names and name != "lego"}
         graph[name] = {w for w in wanted if w != name}
     while graph:
         ground = {name for name, wanted in graph.items() if not wanted & set(graph)}

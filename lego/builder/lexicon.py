@@ -88,6 +88,7 @@ _KEEP_TAILS = """
 """
 KEEP_TAILS = set(_KEEP_TAILS.split())  # what ends 'keep the face as it is'
 REST = {"everything", "all", "anything", "whole", "rest", "其他", "其余", "全部"}  # "everything except X"
+BACKGROUNDS = {"background", "backdrop", "背景"}
 REGIONS = {"background", "sky", "foreground", "face", "背景", "天空", "前景", "脸"}  # named, they win over a drawn mask
 NEGATIONS: tuple[str, ...] = ("do not", "don't", "dont", "never", "no need to", "不要", "别", "无需", "不用")
 CREATE = {
@@ -132,7 +133,9 @@ OPACITY: dict[str, float] = {
 }  # fmt: skip
 
 COLORS: dict[str, str] = {
-    # what CSS lacks, and Chinese
+    # what CSS lacks or means as a screen does: by "blue" people mean a blue that things have
+    "red": "#c8202a", "green": "#2e9e4a", "blue": "#1f5fd0", "yellow": "#f2c81e", "purple": "#7a2fa8", "pink": "#f08cb0",
+    "brown": "#7a4a22", "orange": "#f08020", "cyan": "#20b0b0", "magenta": "#c8308c",
     "burgundy": "#800020", "mustard": "#d9a521", "cream": "#fff4d6", "rose": "#e0527a", "emerald": "#1f9e63", "lilac": "#c0a0d8",
     "peach": "#ffcba4", "mint": "#98e2c0", "charcoal": "#36454f", "bronze": "#b0793d", "copper": "#b87333", "ruby": "#b3123c",
     "amber": "#ffbf00", "sky blue": "#87ceeb", "navy blue": "#10206b", "royal blue": "#4169e1", "forest green": "#228b22",

@@ -279,6 +279,10 @@ class _Writer:
         drawn = "mask" in self.request.given and self.source == "$image"
         if target and same_rest(target) and self.last_mask:
             where = self._added("mask_invert", {"mask": self.last_mask})
+        elif drawn and target in words.BACKGROUNDS:
+            self.thoughts.append("the background is what lies outside the thing in the given mask")
+            refined = self._added("mask_refine", {"image": self.source, "mask": "$mask"})
+            where = self._added("mask_invert", {"mask": refined})
         elif drawn and not _region(target):
             if target:
                 self.thoughts.append(f"the given mask says where '{target}' is")

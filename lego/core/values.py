@@ -242,7 +242,7 @@ class Mask:
         return Image(np.dstack([self.pixels] * 3)).save(path)
 
     def __invert__(self) -> Mask:
-        return Mask(255 - self.pixels, self.confidence, self.notes)
+        return Mask(255 - self.pixels, self.confidence)
 
     def __or__(self, other: Mask) -> Mask:
         return self._with(other, np.maximum(self.pixels, self._fit(other)))
@@ -255,7 +255,7 @@ class Mask:
 
     def _with(self, other: Mask, pixels: Pixels) -> Mask:
         known = [c for c in (self.confidence, other.confidence) if c is not None]
-        return Mask(pixels, min(known) if known else None, self.notes + other.notes)
+        return Mask(pixels, min(known) if known else None)
 
     def _fit(self, other: Mask) -> Pixels:
         if other.size != self.size:

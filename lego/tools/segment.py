@@ -108,14 +108,17 @@ def _could_be_a_flower(pixels: Pixels, mask: Bools) -> bool:
 @tool(phrases=["segment box", "框选"])
 def segment_box(
     image: Image,
-    box: Annotated[list[Thousandth], Field(min_length=4, max_length=4, description="left, top, right, bottom")],
+    left: Thousandth = 0,
+    top: Thousandth = 0,
+    right: Thousandth = 1000,
+    bottom: Thousandth = 1000,
     refine: Annotated[bool, Field(description="cut out the thing in the box; else the whole box")] = True,
 ) -> Mask:
     """Find the thing in a box given in thousandths of the picture's width and height."""
+    if right <= left or bottom <= top:
+        raise ValueError(f"the box {left}, {top}, {right}, {bottom} is empty; give left < right and top < bottom")
     width, height = image.size
-    x0, y0, x1, y1 = (v * s / 1000 for v, s in zip(box, (width, height, width, height), strict=True))
-    if x1 <= x0 or y1 <= y0:
-        raise ValueError(f"the box {box} is empty; give left, top, right, bottom in thousandths")
+    x0, y0, x1, y1 = left * width / 1000, top * height / 1000, right * width / 1000, bottom * height / 1000
     mask = Mask.from_box(image.size, (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
     return _refined(image, mask, sure=0.0) if refine else mask
 

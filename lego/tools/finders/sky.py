@@ -24,6 +24,8 @@ from lego.tools.pixels import Plane
 
 SIDE = 384
 GATE = 0.78  # between the sky of china.jpg and the most sky-like of the six photographs without one
+HORIZON = 10.0  # grey levels a pixel of the row's median edge; clouds stay below, because they are never so straight
+HORIZON_WIDTH = 0.25  # share of the picture's width that the sky still has there
 THRESHOLDS = np.linspace(8, 250, 40)
 
 
@@ -45,8 +47,9 @@ def find(pixels: Pixels) -> Found:
     labels[np.broadcast_to(rows > floor, labels.shape)] = BACK
     cut = grabcut(pixels, labels, 5)
     lab = lab_of(pixels)
-    mask = _joined(cut, lab)
-    return Found(mask, round(_confidence(pixels, lab, mask), 3), ("found the sky by its border and colour",))
+    mask, cut_off = _above_horizon(pixels, _joined(cut, lab))
+    note = "; what lies below the horizon was left out" if cut_off else ""
+    return Found(mask, round(_confidence(pixels, lab, mask), 3), (f"found the sky by its border and colour{note}",))
 
 
 def _border(pixels: Pixels) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -75,6 +78,21 @@ def _energy(
     volume = [np.cbrt(max(float(np.linalg.det(c)), 0.0)) for c in spread]
     largest = [float(np.linalg.eigvalsh(c)[-1]) for c in spread]
     return float(1 / (2 * volume[0] + volume[1] + 2 * largest[0] + largest[1] + 1e-6))
+
+
+def _above_horizon(pixels: Pixels, mask: Bools) -> tuple[Bools, bool]:
+    """End the sky where an edge runs straight across all of it: below lies water that mirrors it."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.8)
+    down = np.abs(cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+    rows = [row for row in range(mask.shape[0]) if mask[row].mean() > HORIZON_WIDTH]
+    strength = np.array([float(np.median(down[row][mask[row]])) for row in rows])
+    for number in range(8, len(rows)):
+        above = float(np.median(strength[:number]))
+        if strength[number] > HORIZON and strength[number] > 4 * above and mask[rows[number] :].sum() < 0.5 * mask.sum():
+            kept = mask.copy()
+            kept[rows[number] - 1 :] = False
+            return kept, True
+    return mask, False
 
 
 def _joined(cut: Bools, lab: Plane) -> Bools:
