@@ -138,10 +138,10 @@ def _over(image: Image, pixels: Pixels, alpha: Pixels, at: tuple[int, int], opac
 @tool(
     scope="global",
     phrases={
-        "duplicate": {}, "copy": {}, "clone": {}, "make copy": {}, "add another": {},
-        "duplicate to left": {"dx": -25.0},
-        "duplicate to right": {"dx": 25.0}, "duplicate left": {"dx": -25.0}, "duplicate right": {"dx": 25.0},
-        "复制": {}, "再加一个": {}, "克隆": {},
+        "duplicate": {}, "copy": {}, "clone": {}, "make copy of": {}, "add another": {}, "复制": {}, "再加一个": {},
+        "克隆": {},
+        "duplicate {target} to left": {"dx": -25.0}, "duplicate {target} to right": {"dx": 25.0},
+        "copy {target} to left": {"dx": -25.0}, "copy {target} to right": {"dx": 25.0},
         "把{target}复制到左边": {"dx": -25.0}, "把{target}复制到右边": {"dx": 25.0},
     },
 )  # fmt: skip
@@ -160,11 +160,16 @@ def duplicate(image: Image, mask: Mask, dx: Way = 25.0, dy: Way = 0.0) -> Image:
 @tool(
     scope="global",
     phrases={
-        "move": {}, "shift": {}, "move left": {"dx": -20.0}, "move to left": {"dx": -20.0}, "move right": {"dx": 20.0},
-        "move to right": {"dx": 20.0}, "move up": {"dy": -20.0}, "move down": {"dy": 20.0}, "shift left": {"dx": -20.0},
-        "shift right": {"dx": 20.0}, "shift up": {"dy": -20.0}, "shift down": {"dy": 20.0}, "移动": {},
-        "把{target}向左移": {"dx": -20.0}, "把{target}向右移": {"dx": 20.0}, "把{target}向上移": {"dy": -20.0},
-        "把{target}向下移": {"dy": 20.0}, "把{target}往左移": {"dx": -20.0}, "把{target}往右移": {"dx": 20.0},
+        "move": {}, "shift": {}, "移动": {},
+        "move {target} left": {"dx": -20.0}, "move {target} to left": {"dx": -20.0},
+        "move {target} right": {"dx": 20.0}, "move {target} to right": {"dx": 20.0}, "move {target} up": {"dy": -20.0},
+        "move {target} down": {"dy": 20.0}, "shift {target} left": {"dx": -20.0},
+        "shift {target} to left": {"dx": -20.0},
+        "shift {target} right": {"dx": 20.0}, "shift {target} to right": {"dx": 20.0},
+        "shift {target} up": {"dy": -20.0},
+        "shift {target} down": {"dy": 20.0}, "把{target}向左移": {"dx": -20.0}, "把{target}向右移": {"dx": 20.0},
+        "把{target}向上移": {"dy": -20.0}, "把{target}向下移": {"dy": 20.0}, "把{target}往左移": {"dx": -20.0},
+        "把{target}往右移": {"dx": 20.0},
     },
 )  # fmt: skip
 def move(

@@ -39,11 +39,18 @@ class Layout(NamedTuple):
 
 
 @tool(
-    phrases=[
-        "add text", "write", "add words", "add caption", "caption", "put text", "put words", "add title", "add label",
-        "add watermark", "add text {text}", "write {text}", "add {text}", "put {text}", "加上{text}", "添加{text}",
-        "添加文字", "加文字", "写上", "加上文字", "加标题", "添加标题", "写", "加字幕", "添加水印",
-    ]
+    phrases={
+        "add text": {}, "write": {}, "add words": {}, "add caption": {}, "caption": {}, "put text": {}, "put words": {},
+        "add title": {"size": 12.0}, "add label": {}, "add watermark": {}, "添加文字": {}, "加文字": {}, "写上": {},
+        "加上文字": {}, "加标题": {"size": 12.0}, "添加标题": {"size": 12.0}, "写": {}, "加字幕": {}, "添加水印": {},
+        "add text {text}": {}, "write {text}": {}, "add {text}": {}, "put {text}": {}, "加上{text}": {},
+        "添加{text}": {}, "add large text": {"size": 14.0}, "add big text": {"size": 14.0}, "add small text": {"size": 4.0},
+        "add bold text": {"weight": 800}, "add text in large letters": {"size": 14.0},
+        "add caption in large letters": {"size": 14.0}, "add text in small letters": {"size": 4.0},
+        "write in large letters": {"size": 14.0}, "write in small letters": {"size": 4.0},
+        "write in bold": {"weight": 800}, "用大字写": {"size": 14.0}, "用小字写": {"size": 4.0},
+        "add text with shadow": {"shadow": True}, "write with shadow": {"shadow": True},
+    }
 )  # fmt: skip
 def add_text(
     image: Image,
