@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -10,15 +10,29 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 from pydantic import Field
 
+from lego.core.codec import Pixels
 from lego.core.registry import tool
 from lego.core.signature import Color
 from lego.core.values import Image, Mask
-from lego.tools.pixels import LUMA, apply_curve, blend, from_lab, from_linear, to_lab, to_linear
+from lego.tools.pixels import (
+    LUMA,
+    Plane,
+    apply_curve,
+    blend,
+    from_lab,
+    from_linear,
+    scale_chroma,
+    strongest_chroma,
+    to_lab,
+    to_linear,
+    to_uint8,
+)
 
 Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
-SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))  # the customary matrix, rows R, G, B
-GREY_CHROMA = 6.0  # Lab chroma under which a thing has no colour of its own to keep
+PANCHROMATIC = (0.32, 0.54, 0.14)  # how bright R, G, B look on black and white film: skin lighter, skies darker
+GREY_CHROMA = 6.0  # Lab chroma up to which a thing has no colour of its own to follow
+COLOUR_CHROMA = 18.0  # and from which it surely has
 
 
 @tool(
@@ -35,7 +49,7 @@ GREY_CHROMA = 6.0  # Lab chroma under which a thing has no colour of its own to 
 def temperature(image: Image, mask: Mask | None = None, temperature: Percent = 30.0) -> Image:
     """Make the light warmer (towards amber) or cooler (towards blue); luminance stays."""
     gains = np.exp(np.array([0.004, 0, -0.004]) * temperature)
-    return blend(image, _gained(image, gains), mask)
+    return blend(image, _gained(image, mask, gains), mask)
 
 
 @tool(
@@ -48,19 +62,28 @@ def temperature(image: Image, mask: Mask | None = None, temperature: Percent = 3
 def tint(image: Image, mask: Mask | None = None, tint: Percent = 20.0) -> Image:
     """Shift the light towards magenta (positive) or green (negative); luminance stays."""
     gains = np.exp(np.array([0.0015, -0.003, 0.0015]) * tint)
-    return blend(image, _gained(image, gains), mask)
+    return blend(image, _gained(image, mask, gains), mask)
 
 
-def _gained(image: Image, gains: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Multiply the channels in linear light so that the picture's mean luminance stays what it is."""
+def _gained(image: Image, mask: Mask | None, gains: NDArray[np.float64]) -> Pixels:
+    """Multiply the channels in linear light so that the mean luminance of what is edited stays what it is."""
     if (gains == 1).all():
-        return image.pixels.astype(np.float32)
-    light = to_linear(image.pixels)
-    mean = light.reshape(-1, 3).mean(0, dtype=np.float64)
-    luma = np.array(LUMA)
-    gains = gains * float((mean @ luma + 1e-6) / ((mean * gains) @ luma + 1e-6))
-    codes = to_linear(np.arange(256, dtype=np.uint8))[:, None] * gains
-    return apply_curve(image.pixels, from_linear(codes)).astype(np.float32)
+        return image.pixels
+    counts, light = _counts(image, None if mask is None else mask.pixels), _linear_codes()
+    luma = np.array(LUMA) * (counts @ light + 1e-9)
+    gains = gains * float(luma.sum() / (luma @ gains))
+    return apply_curve(image.pixels, from_linear(light[:, None] * gains))
+
+
+def _counts(image: Image, where: Pixels | None) -> NDArray[np.float64]:
+    """How often each channel has each of the 256 values, 3 x 256; only where ``where`` is not 0."""
+    found = [cv2.calcHist([image.pixels], [channel], where, [256], [0, 256]).ravel() for channel in range(3)]
+    return np.asarray(found, np.float64)
+
+
+def _linear_codes() -> NDArray[np.float64]:
+    """The light of each of the 256 values."""
+    return np.asarray(to_linear(np.arange(256, dtype=np.uint8)).ravel(), np.float64)
 
 
 @tool(
@@ -75,13 +98,14 @@ def white_balance(image: Image, mask: Mask | None = None, amount: Share = 0.8) -
 
     Shades of grey with p = 6 (Finlayson and Trezzi 2004) over pixels that are neither clipped nor black.
     """
-    usable = (image.pixels.max(2) < 250) & (image.pixels.max(2) > 5)
-    if amount == 0 or usable.sum() < 16:
+    red, green, blue = cv2.split(image.pixels)
+    usable = np.asarray(cv2.inRange(cv2.max(cv2.max(red, green), blue), 6, 249), np.uint8)
+    counts = _counts(image, usable)
+    if amount == 0 or counts[0].sum() < 16:
         return image.replace(image.pixels)
-    light = to_linear(image.pixels)[usable].astype(np.float64)
-    norm = (light**6).mean(0) ** (1 / 6) + 1e-6
+    norm = (counts @ _linear_codes() ** 6 / counts.sum(1)) ** (1 / 6) + 1e-6
     gains = np.clip(norm.mean() / norm, 0.4, 2.5) ** amount
-    return blend(image, _gained(image, gains), mask)
+    return blend(image, _gained(image, None, gains), mask)
 
 
 @tool(
@@ -100,9 +124,7 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
     """Make all colours stronger or paler; -100 leaves none, hues and greys stay."""
     if saturation == 0:
         return image.replace(image.pixels)
-    lab = to_lab(image.pixels)
-    lab[..., 1:] *= 1 + saturation / 100
-    return blend(image, from_lab(lab), mask)
+    return blend(image, from_lab(scale_chroma(to_lab(image.pixels), 1 + saturation / 100)), mask)
 
 
 @tool(
@@ -118,13 +140,10 @@ def vibrance(image: Image, mask: Mask | None = None, vibrance: Percent = 40.0) -
     if vibrance == 0:
         return image.replace(image.pixels)
     lab = to_lab(image.pixels)
-    chroma = np.hypot(lab[..., 1], lab[..., 2])
-    hue = np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
-    skin = np.exp(-(((hue - 50) / 18) ** 2)) * np.exp(
-        -(((chroma - 28) / 18) ** 2)
-    )  # where skin of every shade lies in Lab
-    lab[..., 1:] *= (1 + vibrance / 100 * np.exp(-chroma / 35) * (1 - 0.6 * skin))[..., None]
-    return blend(image, from_lab(lab), mask)
+    chroma, hue = cv2.cartToPolar(lab[..., 1], lab[..., 2], angleInDegrees=True)
+    skin = np.exp(-(((hue - 50) / 18) ** 2) - ((chroma - 28) / 18) ** 2)  # skin of every shade lies there in Lab
+    gain = 1 + np.float32(vibrance / 100) * np.exp(chroma / -35) * (1 - np.float32(0.6) * skin)
+    return blend(image, from_lab(scale_chroma(lab, gain)), mask)
 
 
 @tool(
@@ -147,31 +166,72 @@ def recolor(
 ) -> Image:
     """Give the masked thing another colour and keep its shading, folds and shine.
 
-    In Lab: the new hue at a strength that follows the old chroma (so highlights stay white), lightness moved towards
-    the colour's about its own median. Things without colour of their own are painted evenly.
+    In Lab: the colour's hue, at a strength that follows the thing's own chroma, so that shine and stripes stay white;
+    grey and white things are painted as strongly as they are lit. The thing's median lightness moves towards the
+    colour's as far as ``keep_shading`` says, but at least so far that the colour can be told.
     """
-    inside = mask.pixels > 127
-    if not inside.any():
-        inside = mask.pixels > 0
-    if not inside.any():
+    inside = mask.pixels > min(127, int(mask.pixels.max()) - 1)
+    if mask.box is None:
         return image.replace(image.pixels)
-    lab = to_lab(image.pixels)
-    goal = to_lab(np.array([[ImageColor.getrgb(color)[:3]]], np.uint8))[0, 0]
-    chroma = np.hypot(lab[..., 1], lab[..., 2])
-    typical = float(np.percentile(chroma[inside], 60))
-    if typical < GREY_CHROMA:
-        strength = np.clip(1 - np.abs(lab[..., 0] - 50) / 50, 0, 1) ** 0.4
-        notes: tuple[str, ...] = ("the thing has hardly any colour of its own, so it was painted evenly",)
-    else:
-        strength = np.clip(chroma / typical, 0, 1.25)
-        notes = ()
-    median = float(np.median(lab[..., 0][inside]))
-    shift = (1 - keep_shading) * (goal[0] - median)
-    room = np.clip(np.minimum(lab[..., 0], 100 - lab[..., 0]) / 25, 0, 1)  # deep shadows and shine stay what they are
-    lab[..., 0] = np.clip(lab[..., 0] + shift * room, 0, 100)
-    lab[..., 1:] = goal[1:] * strength[..., None]
-    done = blend(image, from_lab(lab), mask)
-    return Image(done.pixels, done.alpha, notes)
+    x0, y0, x1, y1 = mask.box
+    lab, inside = to_lab(np.ascontiguousarray(image.pixels[y0:y1, x0:x1])), inside[y0:y1, x0:x1]
+    goal = to_lab(np.array([[ImageColor.getrgb(color)[:3]]], np.uint8))[0, 0].astype(float)
+    light, chroma = lab[..., 0].copy(), cv2.magnitude(lab[..., 1], lab[..., 2])
+    level, typical = float(np.median(light[inside])), float(np.percentile(chroma[inside], 60))
+    strongest = float(np.hypot(goal[1], goal[2]))
+    edge, hue = _family(goal, strongest)
+    aim = _level(level, goal[0], strongest, edge, keep_shading)
+    lab[..., 0] = shaded = _relit(light, level, aim, keep_shading)
+    own = np.clip((typical - GREY_CHROMA) / (COLOUR_CHROMA - GREY_CHROMA), 0, 1)  # has it a colour to follow?
+    strength = own * np.clip(chroma / max(typical, 1), 0, 1.25) + (1 - own) * np.clip(shaded / max(aim, 1), 0, 1.2)
+    scale = np.arange(101)
+    strength = np.minimum(strongest * strength, np.interp(shaded, scale, edge))
+    lab[..., 1] = strength * np.interp(shaded, scale, np.cos(hue))
+    lab[..., 2] = strength * np.interp(shaded, scale, np.sin(hue))
+    edit = image.pixels.copy()
+    edit[y0:y1, x0:x1] = to_uint8(from_lab(lab))
+    done = blend(image, edit, mask)
+    note = "the thing has hardly any colour of its own, so all of it was painted, wheels and windows too"
+    return Image(done.pixels, done.alpha, (note,) if own == 0 else ())
+
+
+def _family(goal: NDArray[Any], chroma: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The highest chroma and the hue (radians) that a colour has at L 0..100 for the eye to call it the same.
+
+    Lab bends blue: its lighter and paler kin look purple. For the hue of Oklab (Ottosson 2020), which does not, to stay,
+    that of Lab has to fall by about .36 degrees for each unit of L gained and .22 for each unit of chroma lost.
+    """
+    light, hue = np.arange(101, dtype=np.float32), np.full(101, np.degrees(np.arctan2(goal[2], goal[1])) % 360)
+    edge = np.minimum(_edge(light, hue), chroma)
+    blue = np.exp(-(((hue - 297) / 22) ** 2))
+    hue = hue - blue * (0.36 * np.maximum(light - goal[0], 0) + 0.22 * (chroma - edge))
+    return np.minimum(_edge(light, hue), chroma * 1.25), np.radians(hue)
+
+
+def _edge(light: Plane, hue: NDArray[Any]) -> Plane:
+    return strongest_chroma(light[:, None], np.asarray(hue, np.float32)[:, None])[:, 0]
+
+
+def _level(level: float, goal: float, chroma: float, edge: NDArray[Any], keep: float) -> float:
+    """The lightness to which a thing of median lightness ``level`` goes to be called by the new colour."""
+    aim = level + (1 - keep) * (goal - level)
+    if keep == 1:
+        return aim
+    reach = 5 * keep / (1 - keep) * min(1, chroma / 40)  # 15 at .75: navy and sky blue differ; black is black
+    aim = float(np.clip(aim, goal - reach, goal + reach))
+    needed = np.flatnonzero(edge >= 0.8 * (1 - keep**8) * chroma)  # at L 90 nothing is red, only pink
+    aim = float(np.clip(aim, needed.min(), needed.max())) if needed.size else aim
+    return float(np.clip(aim, min(8, level), max(94, level)))  # room for folds in black and for shine on white
+
+
+def _relit(light: Plane, level: float, aim: float, keep: float) -> Plane:
+    """Move ``level`` to ``aim``, black and white staying, without tearing noise apart."""
+    steepest = 1.8
+    depth = min(1, 0.4 + 0.8 * keep)  # of the shading: all of it from .75 on
+    down = depth * min(aim / max(level, 1), steepest)
+    up = depth * min((100 - aim) / max(100 - level, 1), steepest)
+    away = light - np.float32(level)
+    return np.asarray(np.clip(aim + away * np.where(away < 0, down, up), 0, 100), np.float32)
 
 
 @tool(
@@ -183,9 +243,7 @@ def recolor(
 )  # fmt: skip
 def black_and_white(image: Image, mask: Mask | None = None, amount: Share = 1.0) -> Image:
     """Take the colour out, weighing the channels as panchromatic film does."""
-    grey = np.repeat(np.rint(image.pixels @ np.array([0.32, 0.54, 0.14], np.float32))[..., None], 3, 2)
-    edit = image.pixels + (grey - image.pixels) * amount if amount < 1 else grey
-    return blend(image, edit, mask)
+    return blend(image, _mixed(image, np.repeat(_grey(image)[..., None], 3, 2), amount), mask)
 
 
 @tool(
@@ -197,9 +255,44 @@ def black_and_white(image: Image, mask: Mask | None = None, amount: Share = 1.0)
 )  # fmt: skip
 def sepia(image: Image, mask: Mask | None = None, amount: Share = 0.7) -> Image:
     """Tone the picture brown like an old print."""
-    toned = np.minimum(image.pixels @ np.array(SEPIA, np.float32).T, 255)
-    toned *= 0.96  # the customary matrix lightens; this keeps paper white from clipping
-    return blend(image, image.pixels + (toned - image.pixels) * np.float32(amount), mask)
+    share = np.linspace(0, 1, 256)
+    bell = 4 * share * (1 - share)  # silver is toned most where there is a middling amount of it
+    lab = np.stack([5 + 91 * share, 9 * bell + share, 20 * bell + 9 * share], -1)  # brown, on cream paper
+    return blend(image, _mixed(image, _toned(image, lab), amount), mask)
+
+
+@tool(
+    phrases={
+        "duotone": {}, "duotone {dark} and {light}": {}, "duotone in {dark} and {light}": {},
+        "duotone from {dark} to {light}": {}, "two-tone": {}, "two tone": {}, "two-tone {dark} and {light}": {},
+        "双色调": {}, "{dark}和{light}双色调": {}, "双色": {},
+    }
+)  # fmt: skip
+def duotone(
+    image: Image, mask: Mask | None = None, dark: Color = "#231557", light: Color = "#ffd9a0", amount: Share = 1.0
+) -> Image:
+    """Print the picture in two colours: one for its dark parts, one for its light ones."""
+    ends = to_lab(np.array([[ImageColor.getrgb(dark)[:3], ImageColor.getrgb(light)[:3]]], np.uint8))[0]
+    share = np.linspace(0, 1, 256)[:, None]
+    return blend(image, _mixed(image, _toned(image, ends[0] + (ends[1] - ends[0]) * share), amount), mask)
+
+
+def _grey(image: Image) -> Pixels:
+    """The picture as panchromatic film sees it, H x W."""
+    return np.asarray(cv2.transform(image.pixels, np.array([PANCHROMATIC], np.float32)), np.uint8).reshape(
+        image.pixels.shape[:2]
+    )
+
+
+def _toned(image: Image, lab: NDArray[Any]) -> Pixels:
+    """Give each of the 256 greys the Lab colour in its row."""
+    table = from_lab(np.asarray(lab, np.float32)[:, None])[:, 0]
+    return apply_curve(np.repeat(_grey(image)[..., None], 3, 2), table)
+
+
+def _mixed(image: Image, edit: Pixels, amount: float) -> Pixels:
+    """Between the picture (0) and the edit (1)."""
+    return np.asarray(cv2.addWeighted(image.pixels, 1 - amount, edit, amount, 0), np.uint8)
 
 
 @tool(
@@ -210,16 +303,26 @@ def invert(image: Image, mask: Mask | None = None) -> Image:
     return blend(image, 255 - image.pixels, mask)
 
 
-LOOKS: dict[str, tuple[float, float, tuple[int, int, int], tuple[int, int, int], tuple[int, int]]] = {
-    # saturation, contrast power, tint of the shadows, tint of the highlights (added RGB), black and white point
-    "faded": (0.75, 0.95, (6, 8, 14), (6, 2, -8), (26, 240)),
-    "warm film": (0.95, 1.08, (-2, 0, 4), (12, 4, -14), (8, 250)),
-    "cool film": (0.9, 1.08, (-4, 2, 10), (-6, 2, 8), (8, 250)),
-    "teal and orange": (1.05, 1.15, (-12, 4, 14), (14, 4, -14), (4, 252)),
-    "cross process": (1.25, 1.25, (-10, -4, 24), (10, 14, -22), (0, 255)),
-    "bleach bypass": (0.45, 1.35, (0, 0, 2), (2, 2, 0), (0, 255)),
-    "noir": (0.0, 1.45, (0, 0, 0), (0, 0, 0), (0, 255)),
-    "matte": (0.85, 0.9, (4, 4, 6), (0, 0, -2), (34, 246)),
+class Film(NamedTuple):
+    """How a film renders: colour, contrast, and what it tints."""
+
+    saturation: float
+    contrast: float  # slope of the S-curve in mid grey
+    dark: tuple[int, int, int]  # added to RGB in the shadows
+    light: tuple[int, int, int]  # and in the highlights
+    ends: tuple[int, int]  # what black and white become
+    gamma: float = 1.0  # over 1 darkens the middle
+
+
+LOOKS = {
+    "faded": Film(0.72, 0.95, (6, 8, 14), (6, 2, -8), (28, 242)),
+    "warm film": Film(0.95, 1.12, (-2, 0, 4), (10, 3, -12), (8, 250)),
+    "cool film": Film(0.9, 1.12, (-4, 2, 10), (-6, 2, 7), (8, 250)),
+    "teal and orange": Film(1.05, 1.2, (-12, 4, 14), (12, 3, -12), (4, 252)),
+    "cross process": Film(1.25, 1.4, (-10, -4, 24), (8, 12, -20), (0, 255)),
+    "bleach bypass": Film(0.4, 1.55, (0, 0, 2), (2, 2, 0), (0, 255)),
+    "noir": Film(0.0, 1.9, (0, 0, 0), (0, 0, 0), (0, 252), 1.35),
+    "matte": Film(0.85, 0.9, (4, 4, 6), (0, 0, -2), (34, 246)),
 }
 Look = Literal["faded", "warm film", "cool film", "teal and orange", "cross process", "bleach bypass", "noir", "matte"]
 
@@ -235,15 +338,14 @@ Look = Literal["faded", "warm film", "cool film", "teal and orange", "cross proc
         "黑色电影": {"name": "noir"}, "哑光": {"name": "matte"},
     }
 )  # fmt: skip
-def film_look(image: Image, mask: Mask | None = None, name: Look = "warm film", amount: Share = 0.8) -> Image:
+def film_look(image: Image, mask: Mask | None = None, name: Look = "warm film", amount: Share = 1.0) -> Image:
     """Give the picture the colours of a film: faded, warm, cool, teal and orange, cross processed, noir, matte."""
-    saturation, power, dark, light, (black, white) = LOOKS[name]
-    codes = np.arange(256) / 255
-    low, high = 0.5 * (codes * 2) ** power, 1 - 0.5 * ((1 - codes) * 2) ** power
-    curve = black + np.where(codes < 0.5, low, high) * (white - black)
+    film = LOOKS[name]
+    codes = np.linspace(0, 1, 256) ** film.gamma
+    away = np.abs(2 * codes - 1)
+    bend = away * film.contrast / (1 + (film.contrast - 1) * away)  # keeps a slope at the ends: no crushed blacks
+    curve = film.ends[0] + (0.5 + 0.5 * np.sign(codes - 0.5) * bend) * (film.ends[1] - film.ends[0])
     weight = codes[:, None] ** 1.5
-    table = curve[:, None] + np.array(dark) * (1 - weight) * (codes[:, None] ** 0.5) + np.array(light) * weight
-    lab = to_lab(image.pixels)
-    lab[..., 1:] *= saturation
-    toned = apply_curve(np.clip(np.rint(from_lab(lab)), 0, 255).astype(np.uint8), table)
-    return blend(image, cv2.addWeighted(image.pixels, 1 - amount, toned, amount, 0), mask)
+    table = curve[:, None] + np.array(film.dark) * (1 - weight) * codes[:, None] ** 0.5 + np.array(film.light) * weight
+    lab = scale_chroma(to_lab(image.pixels), film.saturation)
+    return blend(image, _mixed(image, apply_curve(to_uint8(from_lab(lab)), table), amount), mask)

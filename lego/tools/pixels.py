@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, TypeAlias
 
 import cv2
@@ -13,6 +14,8 @@ from lego.core.values import Image, Mask
 
 Plane: TypeAlias = NDArray[np.float32]
 LUMA = (0.2126, 0.7152, 0.0722)  # of linear sRGB light (ITU-R BT.709)
+D65 = np.array([0.95047, 1.0, 1.08883])  # the white of sRGB in XYZ (IEC 61966-2-1)
+XYZ_TO_RGB = np.array([[3.24045, -1.53714, -0.49853], [-0.96927, 1.87601, 0.04156], [0.05564, -0.20403, 1.05723]])
 
 
 def blend(image: Image, edit: NDArray[Any], mask: Mask | None) -> Image:
@@ -76,6 +79,40 @@ def from_linear(light: NDArray[Any]) -> Plane:
     light = np.clip(light, 0, 1)
     curve = np.where(light <= 0.0031308, light * 12.92, 1.055 * np.power(light, 1 / 2.4) - 0.055)
     return np.asarray(curve * 255, np.float32)
+
+
+def scale_chroma(lab: Plane, gain: float | Plane) -> Plane:
+    """Return Lab with its chroma multiplied by ``gain`` (a number or H x W), L and hue as they are.
+
+    What grows stronger bends towards the most that sRGB can show of its hue at its lightness. Clipped there, colours
+    would change their hue and lose their folds.
+    """
+    chroma, hue = cv2.cartToPolar(lab[..., 1], lab[..., 2], angleInDegrees=True)
+    more = np.asarray((np.asarray(gain, np.float32) - 1) * chroma, np.float32)
+    room = np.maximum(strongest_chroma(lab[..., 0], hue) - chroma, 0.01)
+    ratio = 1 + np.where(more > 0, more * room / cv2.magnitude(more, room), more) / np.maximum(chroma, 1e-3)
+    return np.asarray(np.dstack([lab[..., 0], lab[..., 1] * ratio, lab[..., 2] * ratio]), np.float32)
+
+
+def strongest_chroma(light: Plane, hue: Plane) -> Plane:
+    """Return the highest chroma that sRGB can show at L (0..100) and a hue in degrees, both H x W; exact to about 1."""
+    rows = np.asarray(np.clip(light, 0, 100), np.float32)
+    return np.asarray(cv2.remap(_gamut(), np.mod(hue, 360).astype(np.float32), rows, cv2.INTER_LINEAR), np.float32)
+
+
+@functools.cache
+def _gamut() -> Plane:
+    """The edge of sRGB in Lab: chroma by L (rows 0..100) and hue (columns 0..360 degrees), found by halving."""
+    light, hue = np.meshgrid(np.arange(101.0), np.radians(np.arange(361.0)), indexing="ij")
+    low, high = np.zeros_like(light), np.full_like(light, 140.0)  # blue, the strongest, has a chroma of 134
+    height = (light + 16) / 116
+    for _ in range(12):
+        middle = (low + high) / 2
+        thirds = [height + middle * np.cos(hue) / 500, height, height - middle * np.sin(hue) / 200]
+        xyz = np.stack([np.where(f > 6 / 29, f**3, (f - 4 / 29) * 108 / 841) for f in thirds], -1) * D65
+        inside = ((xyz @ XYZ_TO_RGB.T > -1e-4) & (xyz @ XYZ_TO_RGB.T < 1 + 1e-4)).all(-1)
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return np.asarray(low, np.float32)
 
 
 def apply_curve(pixels: Pixels, curve: NDArray[Any]) -> Pixels:

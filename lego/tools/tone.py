@@ -132,7 +132,7 @@ def highlights(image: Image, mask: Mask | None = None, highlights: Percent = -40
     """Darken or lighten only the bright areas, keeping the detail in them.
 
     The base layer of L moves from 0.45 upwards. What is darkened gains what light had washed out: up to 40 % local
-    contrast and, where it is pale, 60 % colour. White moves half as far as light grey, so that paper does not turn grey.
+    contrast and, where it is pale, 60 % colour. White moves half as far as light grey: paper does not turn grey.
     """
     if highlights == 0:
         return image.replace(image.pixels)
