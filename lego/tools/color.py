@@ -198,7 +198,7 @@ def recolor(
 def _family(goal: NDArray[Any], chroma: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """The highest chroma and the hue (radians) that a colour has at L 0..100 for the eye to call it the same.
 
-    Lab bends blue: its lighter and paler kin look purple. For the hue of Oklab (Ottosson 2020), which does not, to stay,
+    Lab bends blue: its lighter and paler kin look purple. For a hue to stay in Oklab (Ottosson 2020), which does not,
     that of Lab has to fall by about .36 degrees for each unit of L gained and .22 for each unit of chroma lost.
     """
     light, hue = np.arange(101, dtype=np.float32), np.full(101, np.degrees(np.arctan2(goal[2], goal[1])) % 360)
