@@ -30,7 +30,9 @@ def chain(length: int) -> Workflow:
 
 def layered(length: int) -> Workflow:
     """Ten steps side by side, each reading one of the layer above."""
-    steps = (Step(f"s{n}", "bench_noop", {"image": f"$s{n - 10}" if n > 9 else "$image", "k": n}) for n in range(length))
+    steps = (
+        Step(f"s{n}", "bench_noop", {"image": f"$s{n - 10}" if n > 9 else "$image", "k": n}) for n in range(length)
+    )
     return Workflow(tuple(steps), tuple(f"$s{n}" for n in range(length - 10, length)))
 
 

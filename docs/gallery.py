@@ -45,14 +45,34 @@ EDITS: list[tuple[str, str, dict[str, object]]] = [
 ]
 
 
+EXAMPLE = (
+    ("coffee.png", "turn the red cup and saucer blue"),
+    ("flower.jpg", "make it black and white except the flower"),
+    ("china.jpg", "make the sky a gradient from orange to purple"),
+)
+
+
 def main() -> None:
     folder = HERE / "gallery"
     folder.mkdir(exist_ok=True)
     editor = lego.Editor()
     rows = [row(editor, *edit) for edit in EDITS]
+    cv2.imwrite(str(folder / "example.jpg"), example(editor)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     for number, start in enumerate(range(0, len(rows), ROWS), 1):
         sheet = np.vstack(rows[start : start + ROWS])
         cv2.imwrite(str(folder / f"sheet-{number}.jpg"), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def example(editor: lego.Editor) -> NDArray[np.uint8]:
+    """Three edits side by side, before above after, for the README."""
+    columns = []
+    for photo, instruction in EXAMPLE:
+        before = lego.Image.open(HERE / "photos" / photo)
+        after = editor.edit(before, instruction).image
+        pair = [cv2.resize(i.pixels, (CELL, CELL * 2 // 3), interpolation=cv2.INTER_AREA) for i in (before, after)]
+        columns.append(np.vstack([pair[0], np.full((6, CELL, 3), 255, np.uint8), pair[1]]).astype(np.uint8))
+    gap = np.full((columns[0].shape[0], 6, 3), 255, np.uint8)
+    return np.hstack([columns[0], gap, columns[1], gap, columns[2]]).astype(np.uint8)
 
 
 def row(editor: lego.Editor, photo: str, instruction: str, options: dict[str, object]) -> NDArray[np.uint8]:
@@ -92,7 +112,9 @@ def blank() -> NDArray[np.uint8]:
 def words(lines: list[str], height: int) -> NDArray[np.uint8]:
     page = np.full((height - 16, CELL, 3), 255, np.uint8)
     for number, line in enumerate(lines):
-        cv2.putText(page, line, (0, LINE * (number + 1)), (40, 40, 40), cv2.FontFace("uni"), 14, 500 if number == 0 else 300)
+        cv2.putText(
+            page, line, (0, LINE * (number + 1)), (40, 40, 40), cv2.FontFace("uni"), 14, 500 if number == 0 else 300
+        )
     return page
 
 

@@ -53,9 +53,11 @@ def test_arrows_only_run_down(file: Path) -> None:
     here = part(file)
     for name in imports(parse(file)):
         pieces = name.split(".")
-        if pieces[0] == "lego" and len(pieces) > 1 and (ROOT / "lego" / pieces[1]).exists() | (
-            ROOT / "lego" / f"{pieces[1]}.py"
-        ).exists():
+        if (
+            pieces[0] == "lego"
+            and len(pieces) > 1
+            and (ROOT / "lego" / pieces[1]).exists() | (ROOT / "lego" / f"{pieces[1]}.py").exists()
+        ):
             assert pieces[1] == here or pieces[1] in MAY_IMPORT[here], f"{here} may not import {name}"
 
 

@@ -64,7 +64,9 @@ def test_a_plan_printed_can_be_run(coffee: Path, tmp_path: Path) -> None:
 
 
 def test_json_output_and_the_report_hold_the_trace(coffee: Path, tmp_path: Path) -> None:
-    done = lego("edit", coffee, "flip it", "--json", "--seed", 9, "-o", tmp_path / "o.png", "--report", tmp_path / "r.html")
+    done = lego(
+        "edit", coffee, "flip it", "--json", "--seed", 9, "-o", tmp_path / "o.png", "--report", tmp_path / "r.html"
+    )
     data = json.loads(done.stdout)
     started = next(event for event in data["trace"] if event["event"] == "run_started")
     assert started["seed"] == 9

@@ -22,7 +22,10 @@ def example(after: Image) -> str:
     trace = Trace()
     trace.add(Noted(EVIL))
     trace.add(StepDone("s1", "segment", "embedded", "best", False, 0.1, 0, {}, []))
-    outputs: dict[str, dict[str, Any]] = {"s1": {"mask": Mask.from_box((30, 20), (5, 5, 9, 9))}, "s2": {"image": after, "caption": EVIL}}
+    outputs: dict[str, dict[str, Any]] = {
+        "s1": {"mask": Mask.from_box((30, 20), (5, 5, 9, 9))},
+        "s2": {"image": after, "caption": EVIL},
+    }
     return report.page(EVIL, before, after, workflow, trace, outputs)
 
 

@@ -12,12 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from lego.builder import lexicon as words
-from lego.builder.lexicon import Token, color_at, longest, text_of, tokens_of
+from lego.builder.lexicon import LONG_ENOUGH, Token, color_at, longest, mistyped, same, stem, text_of, tokens_of
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
 SLOT = re.compile(r"\{(\w+)\}")
-LONG_ENOUGH = 5  # letters of a word in which one wrong letter is forgiven
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Pattern:
     parts: tuple[Token | str, ...]
     args: Mapping[str, Any]
     bare: bool  # only the name of a number: means nothing without one
+    target: str = ""  # that the words name by themselves, as "white background" does
 
     @functools.cached_property
     def literals(self) -> list[Token]:
@@ -62,6 +62,7 @@ class _Draft:
     args: dict[str, Any] = field(default_factory=dict)
     factor: float = 1.0
     sign: int = 1
+    direction: int = 0  # "increase" or "reduce" before the name of a number
     score: float = 0.0
     content: list[int] = field(default_factory=list)
 
@@ -83,7 +84,9 @@ def _pattern(tool: Tool[..., Any], text: str, args: Mapping[str, Any]) -> Patter
     bare = (
         not args and len(_numeric(tool)) > 0 and (joined in numbers or (not joined.isascii() and tool.name in numbers))
     )
-    return Pattern(tuple(parts), args, bare and not any(isinstance(p, str) for p in parts))
+    rest = {name: value for name, value in args.items() if name != "target" or tool.param("target")}
+    target = "" if tool.param("target") else str(args.get("target", ""))
+    return Pattern(tuple(parts), rest, bare and not any(isinstance(p, str) for p in parts), target)
 
 
 def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozenset[str]) -> Iterator[Reading]:
@@ -109,9 +112,9 @@ def _walk(
         yield set(), {}, []
         return
     part, rest = parts[0], parts[1:]
-    for skip in _gaps(tokens, at):
+    for skip in _gaps(tool, tokens, at):
         if isinstance(part, Token):
-            typo = None if same(part.text, tokens[skip].text) else _mistyped(part.text, tokens[skip].text, vocabulary)
+            typo = None if same(part.text, tokens[skip].text) else mistyped(part.text, tokens[skip].text, vocabulary)
             if typo is None and not same(part.text, tokens[skip].text):
                 continue
             for used, slots, typos in _walk(tool, rest, tokens, skip + 1, vocabulary):
@@ -124,13 +127,18 @@ def _walk(
             break
 
 
-def _gaps(tokens: Sequence[Token], at: int) -> Iterator[int]:
-    """Yield the place itself and those after it that only fillers separate from it."""
+def _gaps(tool: Tool[..., Any], tokens: Sequence[Token], at: int) -> Iterator[int]:
+    """Yield the place itself and those after it that only fillers, amounts, numbers and colours separate from it."""
+    colored = any(p.format == "color" for p in tool.params)
     while at < len(tokens):
         yield at
-        if not tokens[at].filler and not longest(words.AMOUNTS, tokens, at):
+        found = color_at(tokens, at) if colored else None
+        if found:
+            at += found[1]
+        elif tokens[at].filler or tokens[at].kind == "number" or longest(words.AMOUNTS, tokens, at):
+            at += 1
+        else:
             return
-        at += 1
 
 
 def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) -> Iterator[tuple[Any, int]]:
@@ -138,6 +146,8 @@ def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) ->
     param = tool.param(slot)
     if slot == "target" and (param is None or param.format == "target"):
         for end in range(at + 1, len(tokens) + 1):
+            if tokens[end - 1].kind == "number":
+                return
             if _content(tokens[at:end]):
                 yield list(tokens[at:end]), end - at
     elif param is None:
@@ -162,8 +172,7 @@ def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) ->
 
 def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Reading | None:
     """Give every token that the pattern left over a meaning, or none of it counts."""
-    target = draft.slots.pop("target", None)
-    draft.target = target
+    draft.target = draft.slots.pop("target", None) or (tokens_of(draft.pattern.target) or None)
     draft.args = dict(draft.pattern.args)
     amounts: list[Token] = []
     for name, value in draft.slots.items():
@@ -173,6 +182,8 @@ def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Readin
                 return None
         else:
             draft.args[name] = value
+    if any(_begins_another(tokens, n) for n in range(1, len(tokens) - 1) if not {n, n + 1} & draft.used):
+        return None
     at = 0
     while at < len(tokens):
         if at in draft.used:
@@ -189,6 +200,11 @@ def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Readin
     score = 5 * literal + 3 * len(draft.slots) + draft.score - 0.7 * size - 3 * len(typos)
     notes = tuple([f"read '{typo}'" for typo in typos] + draft.notes)
     return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes)
+
+
+def _begins_another(tokens: Sequence[Token], at: int) -> bool:
+    """Does "and make it ...", which the phrase does not explain, stand at a place?"""
+    return tokens[at].text in words.SOFT and tokens[at + 1].text in words.MAKERS | words.CREATE
 
 
 def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
@@ -210,10 +226,14 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         return 1
     if token.kind == "number":
         draft.score += 2
-        return 1 if _number(draft, token) else 0
+        return 1 if _number(draft, token, _name_beside(draft.tool, tokens, at)) else 0
     if found := longest(words.AMOUNTS, tokens, at):
         draft.factor *= words.AMOUNTS[found[0]]
         return found[1]
+    if token.text in words.MORE | words.LESS and draft.pattern.bare:
+        draft.direction = 1 if token.text in words.MORE else -1
+        draft.score += 2
+        return 1
     if token.kind == "stop" or (token.text in words.SOFT and not draft.content):
         return 1
     if token.filler or any(token.text in p.name.split("_") for p in _numeric(draft.tool)):
@@ -267,6 +287,8 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     numeric = _numeric(draft.tool)
     implied = next((p for p in numeric if p.name in draft.pattern.args), None)
     param = draft.tool.param(name) if name else None
+    if param is None and implied is not None and implied.unit == token.unit and implied.name not in draft.slots:
+        param = implied
     if param is None and token.unit:
         param = next((p for p in numeric if p.unit == token.unit and p.name not in draft.slots), None)
     if param is None and (not token.unit or token.unit == "%"):
@@ -280,9 +302,21 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     old = draft.args.get(param.name)
     if isinstance(old, int | float) and old < 0 and param.name in draft.pattern.args:
         value = -abs(value)  # "darken by 1 stop": the phrase gives the sign, the user the size
+    alike = [p for p in numeric if p.unit == param.unit and draft.pattern.args.get(p.name) == old and old is not None]
+    for same_again in alike if not name else []:  # "by 15 %" of a phrase that means all four sides
+        draft.args[same_again.name] = value
+        draft.slots.setdefault(same_again.name, value)
     draft.args[param.name] = value
     draft.slots.setdefault(param.name, value)
     return True
+
+
+def _name_beside(tool: Tool[..., Any], tokens: Sequence[Token], at: int) -> str:
+    """The numeric parameter whose own name stands beside a number: "50 % opacity", "depth 0.7", "a depth of 0.7"."""
+    names = {p.name: p.name for p in _numeric(tool)}
+    before = [t.text for t in tokens[max(0, at - 2) : at] if t.text not in ("of", "to", "by", "at", "为", "到")]
+    after = [t.text for t in tokens[at + 1 : at + 2]]
+    return next((names[word] for word in [*before[-1:], *after] if word in names), "")
 
 
 def _converted(token: Token, param: Param) -> float | None:
@@ -324,17 +358,25 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
 def _settle_amount(draft: _Draft) -> bool:
     """Scale what is implied, turn what is turned, and refuse what is out of range or says no number."""
     given = {p.name for p in _numeric(draft.tool) if p.name in draft.slots}
-    if draft.pattern.bare and not given:
+    if draft.pattern.bare and not given and not draft.direction:
         return False
     for param in _numeric(draft.tool):
         value = draft.args.get(param.name)
-        if value is None and draft.factor != 1 and param.default and not given and len(_numeric(draft.tool)) == 1:
+        if (
+            value is None
+            and (draft.factor != 1 or draft.direction)
+            and param.default
+            and not given
+            and len(_numeric(draft.tool)) == 1
+        ):
             value = param.default
         if not isinstance(value, int | float) or isinstance(value, bool):
             continue
         if param.name not in given:
             value = value * draft.factor
             value = min(max(value, param.low or value), param.high or value)  # "very" never leads out of range
+        if draft.direction and param.low is not None and param.low < 0:
+            value = abs(value) * draft.direction
         if param.unit == "degrees":
             value *= draft.sign
         draft.args[param.name] = round(value) if param.kind == "integer" else round(float(value), 2)
@@ -372,38 +414,5 @@ def _trimmed(tokens: list[Token]) -> list[Token] | None:
     return tokens if tokens and any(t.text not in words.PICTURE for t in tokens) else None
 
 
-@functools.lru_cache(maxsize=4096)
-def stem(word: str) -> str:
-    """A word without the endings that do not change what is asked for: removed, removing, removes."""
-    if not word.isascii() or len(word) < 5:
-        return word
-    for ending in ("ing", "ed", "es", "s", "ly"):
-        base = word.removesuffix(ending)
-        if base != word and len(base) >= 3 and not base.endswith("s"):
-            base = base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls" else base
-            return base.removesuffix("e")
-    return word.removesuffix("e")
-
-
-def same(first: str, second: str) -> bool:
-    """Are two words the same but for their endings?"""
-    return first == second or (len(first) > 2 and stem(first) == stem(second))
-
-
 def _typo_in(word: str, tokens: Sequence[Token], vocabulary: frozenset[str]) -> bool:
-    return any(_mistyped(word, token.text, vocabulary) for token in tokens)
-
-
-@functools.lru_cache(maxsize=65536)
-def _mistyped(meant: str, typed: str, vocabulary: frozenset[str]) -> str | None:
-    """One letter wrong, missing, doubled or swapped in a long word that is no word of ours."""
-    if len(meant) < LONG_ENOUGH or len(typed) < LONG_ENOUGH or not typed.isascii() or stem(typed) in vocabulary:
-        return None
-    if abs(len(meant) - len(typed)) > 1 or meant[0] != typed[0]:
-        return None
-    start = next((n for n, (a, b) in enumerate(zip(meant, typed, strict=False)) if a != b), min(len(meant), len(typed)))
-    a, b = meant[start:], typed[start:]
-    swapped = a[:2] == b[1::-1] and a[2:] == b[2:] and len(b) > 1
-    if a[1:] == b[1:] or a[1:] == b or a == b[1:] or swapped:
-        return f"{typed}' as '{meant}"
-    return None
+    return any(mistyped(word, token.text, vocabulary) for token in tokens)

@@ -5,6 +5,7 @@ Tools bring their own phrases; here is what they share: amounts, numbers, colour
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ AMOUNTS: dict[str, float] = {
     "slight": 0.5, "subtly": 0.4, "subtle": 0.4, "gently": 0.5, "gentle": 0.5, "lightly": 0.5, "somewhat": 0.7, "bit": 0.5,
     "little": 0.5, "moderately": 0.8, "a lot": 1.6, "lots": 1.6, "much": 1.6, "strongly": 1.6, "strong": 1.6,
     "heavily": 1.8, "heavy": 1.8, "very": 1.6, "really": 1.5, "way": 1.8, "dramatically": 1.8, "greatly": 1.6,
-    "significantly": 1.5, "extremely": 2.0, "quite": 1.2, "considerably": 1.5,
+    "significantly": 1.5, "extremely": 2.0, "quite": 1.2, "considerably": 1.5, "completely": 2.0, "fully": 2.0, "totally": 2.0, "entirely": 2.0,
     "稍微": 0.5, "稍稍": 0.5, "略微": 0.5, "微微": 0.4, "轻微": 0.4, "有点": 0.5, "一点点": 0.3, "一点": 0.5, "一些": 0.7,
     "一丝": 0.4, "大幅": 1.6, "非常": 1.6, "很多": 1.6, "强烈": 1.6, "明显": 1.4, "大大": 1.6, "极度": 2.0, "很": 1.4,
 }  # fmt: skip
@@ -44,7 +45,7 @@ _FILLERS = """
     shot thing way will there here too again up down from out bit level amount value color colour colors colours 请
     帮我 帮忙 麻烦 把 将 给 让 使 使得 令 变得 变 得 更加 更具 更 加 具有 有 的 了 一下 这张 这个 这幅 这 那 张 幅
     个 图像 图片 照片 相片 图 画面 整体 整张 它 看起来 感觉 感 风格 效果 氛围 地 一个 一张 一种 添加 加上 做 成 点
-    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为
+    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone
 """
 FILLERS = set(_FILLERS.split())  # politeness, grammar, and the picture as a whole: they say nothing about what to do
 
@@ -89,6 +90,9 @@ _KEEP_TAILS = """
 KEEP_TAILS = set(_KEEP_TAILS.split())  # what ends 'keep the face as it is'
 REST = {"everything", "all", "anything", "whole", "rest", "其他", "其余", "全部"}  # "everything except X"
 BACKGROUNDS = {"background", "backdrop", "背景"}
+MORE = {"increase", "raise", "boost", "up", "more", "higher", "add", "增加", "提高", "增强", "提升", "加强"}
+LESS = {"decrease", "reduce", "lower", "less", "cut", "drop", "down", "降低", "减少", "减弱", "调低"}
+FRAMING = {"vignette", "border"}  # of a look, what makes sense for a whole picture only
 REGIONS = {"background", "sky", "foreground", "face", "背景", "天空", "前景", "脸"}  # named, they win over a drawn mask
 NEGATIONS: tuple[str, ...] = ("do not", "don't", "dont", "never", "no need to", "不要", "别", "无需", "不用")
 CREATE = {
@@ -110,10 +114,10 @@ CREATE = {
 }
 
 PLACES: dict[str, tuple[str, ...]] = {
-    "top left": ("top left", "upper left", "top-left", "左上角", "左上"),
-    "top right": ("top right", "upper right", "top-right", "右上角", "右上"),
-    "bottom left": ("bottom left", "lower left", "bottom-left", "左下角", "左下"),
-    "bottom right": ("bottom right", "lower right", "bottom-right", "右下角", "右下"),
+    "top left": ("top left corner", "top left", "upper left", "top-left", "左上角", "左上"),
+    "top right": ("top right corner", "top right", "upper right", "top-right", "右上角", "右上"),
+    "bottom left": ("bottom left corner", "bottom left", "lower left", "bottom-left", "左下角", "左下"),
+    "bottom right": ("bottom right corner", "bottom right", "lower right", "bottom-right", "右下角", "右下"),
     "top": ("at top", "top", "upper", "顶部", "上方", "上边", "上面"),
     "bottom": ("at bottom", "bottom", "lower", "底部", "下方", "下边", "下面"),
     "left": ("left side", "left", "左侧", "左边", "左"),
@@ -217,6 +221,9 @@ TOKEN = re.compile(
 )
 
 
+LONG_ENOUGH = 5  # letters of a word in which one wrong letter is forgiven
+
+
 @dataclass(frozen=True)
 class Token:
     """A word, a Chinese character or known word, a number with its unit, a quoted text, a ratio, a colour code."""
@@ -244,7 +251,7 @@ def tokens_of(text: str) -> list[Token]:
             percent = raw.startswith("百分之")
             digits = raw.removeprefix("百分之")[: len(raw) - (len(match["unit"] or "")) - (3 if percent else 0)].strip()
             unit = "%" if percent else UNITS.get((match["unit"] or "").lower(), "")
-            found.append(Token(raw.lower(), "number", _number(digits), unit))
+            found.append(Token(raw.lower().strip(), "number", _number(digits), unit))
         elif match["ratio"]:
             found.append(Token(re.sub(r"\s|：|/", lambda m: "" if m[0].isspace() else ":", raw), "ratio"))
         else:
@@ -314,3 +321,36 @@ def _shaded(color: str, factor: float) -> str:
     else:
         mixed = [round(255 - (255 - c) / factor) for c in channels]
     return "#{:02x}{:02x}{:02x}".format(*mixed)
+
+
+@functools.lru_cache(maxsize=4096)
+def stem(word: str) -> str:
+    """A word without the endings that do not change what is asked for: removed, removing, removes."""
+    if not word.isascii() or len(word) < 5:
+        return word
+    for ending in ("ing", "ed", "es", "s", "ly"):
+        base = word.removesuffix(ending)
+        if base != word and len(base) >= 3 and not base.endswith("s"):
+            base = base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "ls" else base
+            return base.removesuffix("e")
+    return word.removesuffix("e")
+
+
+def same(first: str, second: str) -> bool:
+    """Are two words the same but for their endings?"""
+    return first == second or (len(first) > 2 and stem(first) == stem(second))
+
+
+@functools.lru_cache(maxsize=65536)
+def mistyped(meant: str, typed: str, vocabulary: frozenset[str]) -> str | None:
+    """One letter wrong, missing, doubled or swapped in a long word that is no word of ours."""
+    if len(meant) < LONG_ENOUGH or len(typed) < LONG_ENOUGH or not typed.isascii() or stem(typed) in vocabulary:
+        return None
+    if abs(len(meant) - len(typed)) > 1 or meant[0] != typed[0]:
+        return None
+    start = next((n for n, (a, b) in enumerate(zip(meant, typed, strict=False)) if a != b), min(len(meant), len(typed)))
+    a, b = meant[start:], typed[start:]
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:] and len(b) > 1
+    if a[1:] == b[1:] or a[1:] == b or a == b[1:] or swapped:
+        return f"{typed}' as '{meant}"
+    return None

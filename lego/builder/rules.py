@@ -15,8 +15,8 @@ from typing import Any
 
 from lego.builder import lexicon as words
 from lego.builder.base import Plan, Request
-from lego.builder.clause import Reading, faults, patterns_of, readings, same, stem
-from lego.builder.lexicon import Token, text_of, tokens_of
+from lego.builder.clause import Reading, faults, patterns_of, readings
+from lego.builder.lexicon import Token, same, stem, text_of, tokens_of
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
 from lego.core.workflow import Step, Workflow
@@ -122,6 +122,8 @@ class _Offer:
             return ()
         first = left.index(content[0]) if content else 0
         target = text_of(left[first : left.index(content[-1]) + 1]) if content else ""
+        if target and not same_rest(target):
+            steps = {name: args for name, args in steps.items() if name not in words.FRAMING}
         return tuple(
             Reading(self.tools[name], _scaled(self.tools[name], args, factor), target, hits / len(steps))
             for name, args in steps.items()
@@ -200,7 +202,7 @@ class _Writer:
     request: Request
     offer: _Offer
     steps: list[Step] = field(default_factory=list)
-    masks: dict[tuple[str, str], str] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
     thoughts: list[str] = field(default_factory=list)
     image: str = "$image"
     source: str = "$image"  # where things are looked for: the picture before its colours were changed
@@ -304,15 +306,16 @@ class _Writer:
         return self._added("mask_invert", {"mask": kept})
 
     def _segment(self, target: str) -> str:
-        key = (self.source, target)
-        if key not in self.masks:
-            self.masks[key] = self._added("segment", {"image": self.source, "target": _escaped(target)})
-        return self.masks[key]
+        return self._added("segment", {"image": self.source, "target": _escaped(target)})
 
     def _added(self, name: str, args: dict[str, Any]) -> str:
+        """The reference to a mask step, which is written once however often it is asked for."""
         if name not in self.offer.tools:
             raise PlanError(f"this needs the tool '{name}', which is not on offer", hint="register it", code="no_tool")
-        return f"${self._add(name, args)}"
+        key = f"{name} {args}"
+        if key not in self.masks:
+            self.masks[key] = f"${self._add(name, args)}"
+        return self.masks[key]
 
     def _add(self, tool: str, args: dict[str, Any]) -> str:
         self.steps.append(Step(f"s{len(self.steps) + 1}", tool, args))

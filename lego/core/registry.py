@@ -32,7 +32,7 @@ class Phrase:
     """A way to ask for a tool in plain words.
 
     ``{name}`` in the text is a slot for a parameter, ``{target}`` for the thing that becomes the mask; ``args`` are
-    the arguments that the words imply.
+    the arguments that the words imply, "target" among them if the words name the thing by themselves.
     """
 
     text: str
@@ -332,6 +332,8 @@ def _phrase_faults(phrase: Phrase, found: signature.Signature) -> Iterator[str]:
         if name not in params and not (name == "target" and masked):
             yield f"phrase '{phrase.text}' has a slot for '{name}', which is no parameter"
     for name, value in phrase.args.items():
+        if name == "target" and masked and "target" not in params:
+            continue
         if name not in params:
             yield f"phrase '{phrase.text}' gives '{name}', which is no parameter"
             continue

@@ -201,32 +201,35 @@ class _Job:
         return Run(self.outputs, self.errors, found)
 
     def _plan(self) -> deque[_Task]:
-        """Walk back from the results: what the cache holds needs no ancestors. Return the steps that can start."""
+        """Walk back from the results: what the cache holds needs no ancestors. Return the steps that can start.
+
+        Ancestors that are not needed are shown too if the cache holds them, so that every step can be looked at.
+        """
         wanted: dict[str, _Task] = {}
-        stack = [ref.step for ref in self.results if ref.step in self.tasks]
+        served: dict[str, Outputs] = {}
+        seen: dict[str, bool] = {}  # by name: was it needed?
+        stack = [(ref.step, True) for ref in self.results if ref.step in self.tasks]
         while stack:
-            name = stack.pop()
-            if name in wanted or name in self.outputs:
+            name, needed = stack.pop()
+            if seen.get(name, False) or seen.get(name) == needed:
                 continue
+            seen[name] = needed
             task = self.tasks[name]
-            if self._served(task):
-                continue
-            wanted[name] = task
-            stack.extend(task.bound.needs)
+            outputs = served.get(name) or self.executor.cache.get(task.key)
+            if outputs is not None:
+                served[name] = outputs
+            elif needed:
+                wanted[name] = task
+            stack.extend((parent, name in wanted) for parent in task.bound.needs)
+        for name in self.tasks:
+            if name in served:
+                self._done(self.tasks[name], served[name], 0.0, True)
         for name, task in wanted.items():
             missing = [need for need in task.bound.needs if need in wanted]
             task.waits = len(missing)
             for need in missing:
                 wanted[need].children.append(name)
         return deque(task for name, task in self.tasks.items() if name in wanted and not task.waits)
-
-    def _served(self, task: _Task) -> bool:
-        """Take a step from the cache if it is there, and say so."""
-        outputs = self.executor.cache.get(task.key)
-        if outputs is None:
-            return False
-        self._done(task, outputs, 0.0, True)
-        return True
 
     def _loop(self, ready: deque[_Task]) -> None:
         while ready or self.running:

@@ -78,12 +78,18 @@ def widen(core: patchmatch.Bools, grow: float) -> patchmatch.Bools:
 
 
 @tool(
-    phrases=[
-        "replace {target} with {color}", "fill {target} with {color}", "paint over {target} with {color}",
-        "fill {target} in {color}", "swap {target} for {color}", "plain {color} {target}", "solid {color} {target}",
-        "把{target}换成{color}", "把{target}替换成{color}", "用{color}填充{target}", "把{target}填成{color}",
-        "把{target}换成纯{color}",
-    ]
+    phrases={
+        "replace {target} with {color}": {}, "fill {target} with {color}": {},
+        "paint over {target} with {color}": {}, "fill {target} in {color}": {}, "swap {target} for {color}": {},
+        "plain {color} {target}": {}, "solid {color} {target}": {}, "把{target}换成{color}": {},
+        "把{target}替换成{color}": {}, "用{color}填充{target}": {}, "把{target}填成{color}": {},
+        "把{target}换成纯{color}": {}, "change background to {color}": {"target": "background"},
+        "make background {color}": {"target": "background"}, "turn background {color}": {"target": "background"},
+        "{color} background": {"target": "background"}, "set background to {color}": {"target": "background"},
+        "background to {color}": {"target": "background"}, "把背景换成{color}": {"target": "背景"},
+        "把背景变成{color}": {"target": "背景"}, "背景换成{color}": {"target": "背景"},
+        "{color}背景": {"target": "背景"}, "背景改成{color}": {"target": "背景"},
+    }
 )  # fmt: skip
 def fill_color(
     image: Image,

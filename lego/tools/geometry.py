@@ -334,7 +334,7 @@ def border(
 @tool(
     scope="geometric",
     phrases={
-        "extend canvas": AROUND,
+        "extend canvas": AROUND, "extend canvas on each side": AROUND, "extend canvas on all sides": AROUND,
         "expand canvas": AROUND,
         "zoom out": AROUND,
         "uncrop": AROUND,

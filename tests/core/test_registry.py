@@ -42,7 +42,8 @@ def test_the_card_is_made_from_the_signature() -> None:
     properties = card["parameters"]["properties"]
     assert list(properties) == ["image", "mask", "amount", "tint", "mode"]
     assert properties["amount"] == {
-        "type": "number", "minimum": 0, "maximum": 1, "multipleOf": 0.01, "description": "how much", "unit": "%", "default": 0.5,
+        "type": "number", "minimum": 0, "maximum": 1, "multipleOf": 0.01, "description": "how much", "unit": "%",
+        "default": 0.5,
     }  # fmt: skip
     assert properties["mode"]["enum"] == ["soft", "hard"]
     assert card["outputs"] == [{"name": "image", "kind": "image"}, {"name": "mask", "kind": "mask"}]
@@ -84,7 +85,7 @@ def test_a_name_that_is_taken_is_refused_with_both_places() -> None:
 
         return rt_one
 
-    with pytest.raises(ToolDefinitionError, match="taken by the tool at .*test_registry"):
+    with pytest.raises(ToolDefinitionError, match=r"taken by the tool at .*test_registry"):
         tool(other())
 
 
@@ -150,7 +151,8 @@ def test_bounds_and_choices_and_colours_are_enforced() -> None:
 def test_a_file_of_tools_is_loaded_and_a_broken_one_leaves_nothing_behind(tmp_path: Path) -> None:
     good = tmp_path / "mine.py"
     good.write_text(
-        "import lego\n\n@lego.tool\ndef rt_mine(image: lego.Image) -> lego.Image:\n    '''Do mine.'''\n    return image\n"
+        "import lego\n\n@lego.tool\ndef rt_mine(image: lego.Image) -> lego.Image:\n"
+        "    '''Do mine.'''\n    return image\n"
     )
     assert [t.name for t in registry.load(good)] == ["rt_mine"]
     registry.remove("rt_mine")

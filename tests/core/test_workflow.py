@@ -74,7 +74,8 @@ def test_a_sound_workflow_has_no_problems_and_binds_with_defaults(box: Registry)
     assert bound[0].args["words"] == "$5 note"
     assert isinstance(bound[1].args["amount"], float)
     assert bound[1].args == {
-        "image": Ref("a", "image"), "mask": Ref("a", "mask"), "amount": 1.0, "color": "#ff0000", "mode": "soft", "boxes": None,
+        "image": Ref("a", "image"), "mask": Ref("a", "mask"), "amount": 1.0, "color": "#ff0000", "mode": "soft",
+        "boxes": None,
     }  # fmt: skip
     assert bound[2].needs == ("b",)
     assert results == (Ref("c", "image"), Ref("a", "mask"))

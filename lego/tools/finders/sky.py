@@ -88,9 +88,11 @@ def _above_horizon(pixels: Pixels, mask: Bools) -> tuple[Bools, bool]:
     strength = np.array([float(np.median(down[row][mask[row]])) for row in rows])
     for number in range(8, len(rows)):
         above = float(np.median(strength[:number]))
-        if strength[number] > HORIZON and strength[number] > 4 * above and mask[rows[number] :].sum() < 0.5 * mask.sum():
+        straight = strength[number] > max(HORIZON, 4 * above)
+        if straight and mask[rows[number] :].sum() < 0.5 * mask.sum():
+            edge = number + int(strength[number : number + 6].argmax())  # haze makes the horizon a few rows deep
             kept = mask.copy()
-            kept[rows[number] - 1 :] = False
+            kept[rows[edge] + 1 :] = False
             return kept, True
     return mask, False
 
