@@ -347,5 +347,8 @@ def film_look(image: Image, mask: Mask | None = None, name: Look = "warm film", 
     curve = film.ends[0] + (0.5 + 0.5 * np.sign(codes - 0.5) * bend) * (film.ends[1] - film.ends[0])
     weight = codes[:, None] ** 1.5
     table = curve[:, None] + np.array(film.dark) * (1 - weight) * codes[:, None] ** 0.5 + np.array(film.light) * weight
-    lab = scale_chroma(to_lab(image.pixels), film.saturation)
-    return blend(image, _mixed(image, apply_curve(to_uint8(from_lab(lab)), table), amount), mask)
+    if film.saturation:
+        base = to_uint8(from_lab(scale_chroma(to_lab(image.pixels), film.saturation)))
+    else:
+        base = np.repeat(_grey(image)[..., None], 3, 2)
+    return blend(image, _mixed(image, apply_curve(base, table), amount), mask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,13 @@ def test_nothing_changes_at_zero(name: str, china: Image) -> None:
 def test_more_is_lighter_at_every_step(name: str, china: Image) -> None:
     values = [-4.0, -1.0, 0.0, 1.0, 4.0] if name == "exposure" else [-100.0, -30.0, 0.0, 30.0, 100.0]
     means = [float(light(tool(name)(china, **{name: value})).mean()) for value in values]
-    assert all(after > before + 0.5 for before, after in zip(means, means[1:], strict=False))
+    assert all(after > before + 0.5 for before, after in pairwise(means))
 
 
 @pytest.mark.parametrize("name", ["contrast", "clarity"])
 def test_more_spreads_the_light_at_every_step(name: str, china: Image) -> None:
     spreads = [float(light(tool(name)(china, **{name: value})).std()) for value in (-100.0, -30.0, 0.0, 30.0, 100.0)]
-    assert all(after > before + 0.05 for before, after in zip(spreads, spreads[1:], strict=False))
+    assert all(after > before + 0.05 for before, after in pairwise(spreads))
 
 
 @pytest.mark.parametrize("name", NAMES)
