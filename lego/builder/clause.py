@@ -16,6 +16,7 @@ from lego.builder.lexicon import LONG_ENOUGH, Token, color_at, longest, mistyped
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
+NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
 SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -225,8 +226,9 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         draft.score += 2
         return 1
     if token.kind == "number":
-        draft.score += 2
-        return 1 if _number(draft, token, _name_beside(draft.tool, tokens, at)) else 0
+        name = _name_beside(draft.tool, tokens, at)
+        draft.score += NAMED if name else 2
+        return 1 if _number(draft, token, name) else 0
     if found := longest(words.AMOUNTS, tokens, at):
         draft.factor *= words.AMOUNTS[found[0]]
         return found[1]

@@ -189,6 +189,7 @@ def test_a_new_tool_is_understood_from_its_name_and_parameters() -> None:
     assert steps("swirl it, strength 0.7") == [("swirl", {"image": "$image", "strength": 0.7})]
     assert steps("swirled a little") == [("swirl", {"image": "$image", "strength": 0.2})]
     assert steps("like water in a drain") == [("swirl", {"image": "$image"})]
+    assert steps("swirl it, 0.3 strength")[0][1]["strength"] == 0.3
     assert steps("swirl and crop to 1:1")[1] == ("crop", {"image": "$s1", "ratio": "1:1"})
 
 
