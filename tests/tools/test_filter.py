@@ -137,8 +137,17 @@ def test_the_noise_is_measured(name: str, sigma: float) -> None:
     assert noise_of(noisy(Image.open(PHOTOS / name), sigma)) == pytest.approx(sigma, rel=0.35)
 
 
+def test_noise_cut_off_in_black_is_not_taken_for_little() -> None:
+    pixels = np.zeros((160, 160, 3), np.uint8)
+    pixels[:64] = 128
+    assert noise_of(noisy(Image(pixels), 10.0)) == pytest.approx(10, rel=0.2)
+    white = np.full((160, 160, 3), 255, np.uint8)
+    white[:64] = 190
+    assert noise_of(noisy(Image(white), 10.0)) == pytest.approx(10, rel=0.2)
+
+
 def test_denoising_has_no_seams_and_reports_progress() -> None:
-    ramp = np.linspace(60, 200, 520)[:, None, None] + np.zeros((520, 70, 3))
+    ramp = np.linspace(60, 200, 523)[:, None, None] + np.zeros((523, 70, 3))
     reports: list[float] = []
     done = denoise(noisy(Image(ramp.astype(np.uint8)), 10.0), strength=1.0, context=Context(progress=reports.append))
     rows = done.pixels.mean((1, 2))
@@ -154,7 +163,7 @@ def test_a_vignette_darkens_corners_and_not_the_middle() -> None:
     assert done[0, 0] < 110
     assert abs(done[0, 0] - done[-1, -1]) <= 1
     assert (np.diff(done[45, 80:]) <= 0).all()
-    assert done[0, 80] < done[45, 80]
+    assert 120 < done[0, 80] < 200
 
 
 def test_grain_is_grey_even_and_the_same_for_the_same_seed(coffee: Image) -> None:
