@@ -294,7 +294,7 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     if param is None and token.unit:
         param = next((p for p in numeric if p.unit == token.unit and p.name not in draft.slots), None)
     if param is None and (not token.unit or token.unit == "%"):
-        free = [p for p in numeric if p.name not in draft.slots]
+        free = [p for p in numeric if p.name not in draft.slots and _converted(token, p) is not None]
         param = implied or next(iter(free), None)
     if param is None:
         return False

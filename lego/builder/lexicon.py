@@ -15,7 +15,7 @@ from PIL import ImageColor
 
 AMOUNTS: dict[str, float] = {
     # how strongly, as a factor on what a phrase implies
-    "a tiny bit": 0.3, "a little bit": 0.5, "a little": 0.5, "a bit": 0.5, "a touch": 0.4, "a hint": 0.4, "slightly": 0.5,
+    "a tiny bit": 0.3, "a little bit": 0.5, "a little": 0.5, "a bit": 0.5, "a touch": 0.4, "a tad": 0.4, "a hint": 0.4, "slightly": 0.5,
     "slight": 0.5, "subtly": 0.4, "subtle": 0.4, "gently": 0.5, "gentle": 0.5, "lightly": 0.5, "somewhat": 0.7, "bit": 0.5,
     "little": 0.5, "moderately": 0.8, "a lot": 1.6, "lots": 1.6, "much": 1.6, "strongly": 1.6, "strong": 1.6,
     "heavily": 1.8, "heavy": 1.8, "very": 1.6, "really": 1.5, "way": 1.8, "dramatically": 1.8, "greatly": 1.6,
@@ -45,7 +45,7 @@ _FILLERS = """
     shot thing way will there here too again up down from out bit level amount value color colour colors colours 请
     帮我 帮忙 麻烦 把 将 给 让 使 使得 令 变得 变 得 更加 更具 更 加 具有 有 的 了 一下 这张 这个 这幅 这 那 张 幅
     个 图像 图片 照片 相片 图 画面 整体 整张 它 看起来 感觉 感 风格 效果 氛围 地 一个 一张 一种 添加 加上 做 成 点
-    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone
+    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone fix
 """
 FILLERS = set(_FILLERS.split())  # politeness, grammar, and the picture as a whole: they say nothing about what to do
 
@@ -354,3 +354,27 @@ def mistyped(meant: str, typed: str, vocabulary: frozenset[str]) -> str | None:
     if a[1:] == b[1:] or a[1:] == b or a == b[1:] or swapped:
         return f"{typed}' as '{meant}"
     return None
+
+
+def find(needle: Sequence[Token], tokens: Sequence[Token]) -> tuple[int, int]:
+    """Where a sequence of words stands, and its length; (0, 0) if nowhere."""
+    size = len(needle)
+    for at in range(len(tokens) - size + 1):
+        if all(same(a.text, b.text) for a, b in zip(needle, tokens[at : at + size], strict=True)):
+            return at, size
+    return 0, 0
+
+
+def after(phrases: Sequence[str], tokens: Sequence[Token]) -> list[Token] | None:
+    """Return what follows the first of the phrases that the tokens begin with, fillers aside; None if none does."""
+    for phrase in phrases:
+        place, size = find(tokens_of(phrase), tokens)
+        if size and all(t.filler for t in tokens[:place]):
+            return list(tokens[place + size :])
+    return None
+
+
+def together(content: list[Token], tokens: list[Token]) -> bool:
+    """Do only fillers stand between these tokens?"""
+    first, last = tokens.index(content[0]), tokens.index(content[-1])
+    return all(t.filler or t in content for t in tokens[first : last + 1])

@@ -16,7 +16,7 @@ from typing import Any
 from lego.builder import lexicon as words
 from lego.builder.base import Plan, Request
 from lego.builder.clause import Reading, faults, patterns_of, readings
-from lego.builder.lexicon import Token, same, stem, text_of, tokens_of
+from lego.builder.lexicon import Token, after, find, same, stem, text_of, together, tokens_of
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
 from lego.core.workflow import Step, Workflow
@@ -82,12 +82,21 @@ class _Offer:
         while main and main[-1].kind == "stop":
             main = main[:-1]
         if not any(not t.filler for t in main):
-            return Clause(keep=keep, text=text) if keep else None
-        negated = _after(words.NEGATIONS, main)
+            return self._kept_first(text, keep)
+        negated = after(words.NEGATIONS, main)
         if negated is not None:
             return Clause(text=text, skipped=True) if self._readings(negated) else None
         found = self._readings(main)
         return Clause(found, keep, text, goes_on=goes_on) if found else None
+
+    def _kept_first(self, text: str, keep: str) -> Clause | None:
+        """Only what is kept is named so far; in "everything except the sky black and white" the edit comes after it."""
+        kept = tokens_of(keep)
+        for end in range(len(kept) - 1, 0, -1):
+            found = self._readings(kept[end:])
+            if found and not any(r.target for r in found) and not all(t.filler for t in kept[:end]):
+                return Clause(found, text_of(kept[:end]), text)
+        return Clause(keep=keep, text=text) if keep else None
 
     def _readings(self, tokens: Sequence[Token]) -> tuple[Reading, ...]:
         """The best reading of a clause; several for a look; none if no tool explains every word."""
@@ -106,7 +115,7 @@ class _Offer:
         steps: dict[str, dict[str, Any]] = {}
         factor, left, hits = 1.0, list(tokens), 0.0
         for names, recipe in words.LOOKS:
-            at = next(((n, k) for name in names for n, k in [_find(tokens_of(name), left)] if k), None)
+            at = next(((n, k) for name in names for n, k in [find(tokens_of(name), left)] if k), None)
             if at is None or not all(name in self.tools for name, _ in recipe):
                 continue
             hits += 5.0 * at[1]
@@ -114,11 +123,11 @@ class _Offer:
             for name, args in recipe:
                 steps[name] = {k: _stronger(steps.get(name, {}).get(k), v) for k, v in args.items()}
         for name, value in sorted(words.AMOUNTS.items(), key=lambda item: -len(item[0])):
-            place, size = _find(tokens_of(name), left)
+            place, size = find(tokens_of(name), left)
             if size and steps:
                 factor, left = factor * value, left[:place] + left[place + size :]
         content = [t for t in left if not t.filler and t.kind != "stop" and t.text not in words.SOFT]
-        if not steps or (content and not _together(content, left)):
+        if not steps or (content and not together(content, left)):
             return ()
         first = left.index(content[0]) if content else 0
         target = text_of(left[first : left.index(content[-1]) + 1]) if content else ""
@@ -179,7 +188,7 @@ def _pieces(tokens: list[Token]) -> list[list[Token]]:
 def _keep(tokens: Sequence[Token]) -> tuple[list[Token], str]:
     """Split off what is to stay as it is: "... but keep the face", "except the flower", "除了花以外都..."."""
     for phrase in sorted(words.KEEP, key=len, reverse=True):
-        place, size = _find(tokens_of(phrase), tokens)
+        place, size = find(tokens_of(phrase), tokens)
         if not size:
             continue
         kept, main = list(tokens[place + size :]), list(tokens[:place])
@@ -351,28 +360,6 @@ def _scaled(tool: Tool[..., Any], args: dict[str, Any], factor: float) -> dict[s
         if param and param.kind == "number" and isinstance(value, float):
             scaled[name] = round(min(max(value * factor, param.low or value * factor), param.high or value * factor), 2)
     return scaled
-
-
-def _find(needle: Sequence[Token], tokens: Sequence[Token]) -> tuple[int, int]:
-    """Where a sequence of words stands, and its length; (0, 0) if nowhere."""
-    size = len(needle)
-    for at in range(len(tokens) - size + 1):
-        if all(same(a.text, b.text) for a, b in zip(needle, tokens[at : at + size], strict=True)):
-            return at, size
-    return 0, 0
-
-
-def _after(phrases: Sequence[str], tokens: Sequence[Token]) -> list[Token] | None:
-    for phrase in phrases:
-        place, size = _find(tokens_of(phrase), tokens)
-        if size and all(t.filler for t in tokens[:place]):
-            return list(tokens[place + size :])
-    return None
-
-
-def _together(content: list[Token], tokens: list[Token]) -> bool:
-    first, last = tokens.index(content[0]), tokens.index(content[-1])
-    return all(t.filler or t in content for t in tokens[first : last + 1])
 
 
 def _has_maker(tokens: Sequence[Token]) -> bool:

@@ -26,7 +26,7 @@ calls: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def toys() -> None:
+def toys(forgetful: None) -> None:
     """Tools that are easy to watch."""
     calls.clear()
 
