@@ -163,12 +163,12 @@ def denoise(image: Image, mask: Mask | None = None, strength: Share = 0.5, *, co
     x0, y0, x1, y1 = (0, 0, *image.size) if mask is None or mask.box is None else mask.box
     edit = image.pixels.copy()
     part = cv2.copyMakeBorder(
-        image.pixels[y0:y1, x0:x1], BLOCK, 2 * BLOCK + -(y1 - y0) % BLOCK, BLOCK, 2 * BLOCK + -(x1 - x0) % BLOCK,
+        image.pixels[y0:y1, x0:x1], BLOCK, 2 * BLOCK, BLOCK, 2 * BLOCK,
         cv2.BORDER_REFLECT,
     )  # fmt: skip
     for top in range(0, y1 - y0, STRIP):
         rows = min(STRIP, y1 - y0 - top)
-        strip = part[top : top + rows + 3 * BLOCK + -rows % BLOCK]
+        strip = part[top : top + rows + 3 * BLOCK]
         clean = _without_weak_frequencies(cv2.transform(strip.astype(np.float32), OPPONENT), threshold)
         rgb = cv2.transform(clean[BLOCK : BLOCK + rows, BLOCK : BLOCK + x1 - x0], OPPONENT.T)
         edit[y0 + top : y0 + top + rows, x0:x1] = to_uint8(rgb)
@@ -194,7 +194,7 @@ def noise_of(image: Image) -> float:
 
 
 def _without_weak_frequencies(planes: Plane, threshold: np.float32) -> Plane:
-    """Drop the frequencies of 8 x 8 blocks under the threshold, the mean apart; sides are multiples of 8."""
+    """Drop the frequencies of 8 x 8 blocks under the threshold, the mean apart; all but the outer 8 px are done."""
     total = np.zeros_like(planes)
     count = np.zeros((*planes.shape[:2], 1), np.float32)
     down, right = planes.shape[0] // BLOCK - 1, planes.shape[1] // BLOCK - 1
