@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 
 import lego
-from lego.core.workflow import Step, Workflow
+from lego.core.steps import Step
+from lego.core.workflow import Workflow
 from lego.executor.run import Executor
 
 ROUNDS = 5

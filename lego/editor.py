@@ -12,10 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import lego
 import lego.tools  # registers the embedded tools
-from lego import builder as builders
-from lego import report
+from lego.builder import open as open_builder
 from lego.builder.base import Builder, Plan, Request
 from lego.core.codec import Source, check_suffix, write_whole
 from lego.core.errors import ImageError, WorkflowError
@@ -28,6 +26,7 @@ from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
 from lego.executor.run import Cancel, Executor, Run
+from lego.report import fragment, page
 
 ATTEMPTS = 3  # a plan with problems goes back to the builder twice, with the problems in words
 METADATA_LIMIT = 1 << 20  # bytes; Pillow refuses to read longer text chunks
@@ -95,7 +94,7 @@ class EditResult:
     def report(self) -> str:
         """Return a page of HTML with the picture of every step."""
         title = self.instruction or "A workflow, run again"
-        return report.page(title, self.source, self.image, self.workflow, self.trace, self.run.outputs)
+        return page(title, self.source, self.image, self.workflow, self.trace, self.run.outputs)
 
     def save(self, folder: str | Path) -> Path:
         """Write result.png, every step's picture or mask, workflow.json, trace.json and report.html into a folder."""
@@ -118,7 +117,7 @@ class EditResult:
         return self.image._repr_png_()
 
     def _repr_html_(self) -> str:
-        return report.fragment(self.source, self.image, self.workflow, self.trace, self.run.outputs)
+        return fragment(self.source, self.image, self.workflow, self.trace, self.run.outputs)
 
 
 class Editor:
@@ -142,7 +141,7 @@ class Editor:
         self.settings = settings or Settings.load()
         self.registry = default_registry if registry is None else registry
         chosen = builder or self.settings.builder
-        self.builder = builders.open(chosen) if isinstance(chosen, str) else chosen
+        self.builder = open_builder(chosen) if isinstance(chosen, str) else chosen
         disk = self.settings.cache_disk_mb << 20
         cache = Cache(self.settings.cache_memory_mb << 20, self.settings.cache_folder, disk)
         self.executor = Executor(self.registry, cache, self.settings.workers or None)
@@ -296,8 +295,8 @@ def load_workflow(source: Workflow | str | Path | Mapping[str, Any]) -> Workflow
 @cache
 def versions() -> dict[str, str]:
     """Return the versions that a repeated run depends on."""
-    packages = {name: version(name) for name in ("numpy", "opencv-python-headless", "pillow")}
-    return {"lego": lego.__version__, "python": platform.python_version(), **packages}
+    packages = {name: version(name) for name in ("lego", "numpy", "opencv-python-headless", "pillow", "pypatchmatch")}
+    return {"python": platform.python_version(), **packages}
 
 
 @cache

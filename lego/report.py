@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
+from lego.core.steps import Step
 from lego.core.trace import Planned, StepDone, Trace
 from lego.core.values import Image, Mask
-from lego.core.workflow import Step, Workflow
+from lego.core.workflow import Workflow
 
 LARGE = 1400  # pixels of the long side of the two main pictures: sharp on a laptop's screen, a few 100 kB
 SMALL = 480

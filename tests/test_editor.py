@@ -13,9 +13,10 @@ import pytest
 import lego
 from lego.builder.base import Plan, Request
 from lego.core.errors import ImageError, LegoError, PlanError, RefusedError, StepError, WorkflowError
+from lego.core.steps import Step
 from lego.core.trace import Planned, RunStarted
 from lego.core.values import Image, Mask
-from lego.core.workflow import Step, Workflow
+from lego.core.workflow import Workflow
 from lego.editor import Editor, EditResult
 
 FACE = (slice(95, 145), slice(200, 250))  # of astronaut.png

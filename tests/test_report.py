@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from lego import report
+from lego.core.steps import Step
 from lego.core.trace import Noted, StepDone, Trace
 from lego.core.values import Image, Mask
-from lego.core.workflow import Step, Workflow
+from lego.core.workflow import Workflow
 
 EVIL = "<script>alert(1)</script>\"'"
 

@@ -19,7 +19,8 @@ from lego.builder.clause import Reading, faults, patterns_of, readings
 from lego.builder.lexicon import Token, after, find, same, stem, text_of, together, tokens_of
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
-from lego.core.workflow import Step, Workflow
+from lego.core.steps import Step
+from lego.core.workflow import Workflow
 
 MAX_WORDS = 200  # of an instruction; longer ones are stories, and the search is quadratic in the clauses
 MAX_PIECES = 24

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import ImageColor
 
 from lego.core.bricks import FINDERS, RATIOS, REFERENCE, Call, Chain, reach
 from lego.core.errors import WorkflowError
-from lego.core.workflow import REFERENCE as OURS
-from lego.core.workflow import Step, Workflow
+from lego.core.steps import REFERENCE as OURS
+from lego.core.steps import Step
 
 # Output of each tool with one output, so that a reference to it can be written without its name.
 ONLY = {
@@ -33,8 +33,16 @@ RECOLORING = re.compile(
 )
 
 
-def translate(chain: Chain, repairs: Sequence[str] = ()) -> Workflow:
-    """Return our workflow for a chain; ``notes`` are the repairs, then what was dropped or approximated.
+class Translated(NamedTuple):
+    """The parts of a `Workflow`, in its order."""
+
+    steps: tuple[Step, ...]
+    result: str | tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def translate(chain: Chain, repairs: Sequence[str] = ()) -> Translated:
+    """Return our workflow's parts for a chain; ``notes`` are the repairs, then what was dropped or approximated.
 
     Raises:
         WorkflowError: code "cycle", steps wait for each other.
@@ -135,7 +143,7 @@ class _Translator:
             return f"{name}_caption.caption"
         return f"{name}.{source.output}"
 
-    def finish(self, repairs: Sequence[str]) -> Workflow:
+    def finish(self, repairs: Sequence[str]) -> Translated:
         """Return the workflow without the steps that only what was dropped had needed."""
         results = tuple(str(self.value(text)) for text in self.chain.results)
         args = {step.id: list(step.args.values()) for _, step in self.steps}
@@ -147,7 +155,7 @@ class _Translator:
                 steps.append(step)
             else:
                 self.notes.append(f"{call}: `{step.tool}` is left out, because nothing needs it after the translation")
-        return Workflow(tuple(steps), results[0] if len(results) == 1 else results, (*repairs, *self.notes))
+        return Translated(tuple(steps), results[0] if len(results) == 1 else results, (*repairs, *self.notes))
 
 
 def _names(values: Sequence[Any]) -> set[str]:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lego.core import brick_check, brick_translation
+from lego.core.brick_translation import Translated
 from lego.core.bricks import REFERENCE, Chain, Finding
 from lego.core.errors import WorkflowError
-from lego.core.workflow import Workflow
 
-__all__ = ["Finding", "Parsed", "check", "parse", "to_workflow"]
+__all__ = ["Finding", "Parsed", "check", "parse", "translate"]
 
 MARKS = str.maketrans("，：｛｝［］", ",:{}[]")  # what a builder that thinks in Chinese writes outside strings
 SPACES = " \t\n\r"  # the only white space of JSON
@@ -79,8 +79,8 @@ def parse(text: str) -> Parsed:
     return Parsed(process, pipeline, (*repairs, *mended, *shaped), thought.strip())
 
 
-def to_workflow(parsed: Parsed) -> Workflow:
-    """Translate into our own form; ``notes`` tell every repair and whatever was dropped or approximated.
+def translate(parsed: Parsed) -> Translated:
+    """Return the parts of our own `Workflow`; ``notes`` tell every repair and whatever was dropped or approximated.
 
     A brick without a counterpart becomes a step with the brick's name in lower case and underscores, so that
     `Workflow.check` reports it as an unknown tool, unless such a tool is registered.

@@ -21,12 +21,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lego.core import dialect
 from lego.core.errors import WorkflowError
 from lego.core.problems import VERSION, Problem, invalid, parse, shape
 from lego.core.registry import Registry, Tool
 from lego.core.signature import REFERABLE, Param
+from lego.core.steps import REFERENCE, Ref, Step
 
-REFERENCE = re.compile(r"\$(\w+)(?:\.(\w+))?")
 IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,39}")
 RESERVED = re.compile(r"image|mask|reference\d*")
 CODES = {
@@ -41,23 +42,6 @@ CODES = {
     "too_long": "too_long",
     "value_error": "bad_value",
 }
-
-
-@dataclass(frozen=True)
-class Ref:
-    """A reference to a given value (``output`` is "") or to a named output of a step."""
-
-    step: str
-    output: str = ""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One tool call; ``args`` holds literals and ``$`` references."""
-
-    id: str
-    tool: str
-    args: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,9 +94,8 @@ class Workflow:
     @classmethod
     def from_lego_edit(cls, text: str) -> Workflow:
         """Read the dialect of the Lego-Edit paper (arXiv 2509.12883), repairing the faults that its builder makes."""
-        from lego.core import dialect
-
-        return dialect.to_workflow(dialect.parse(text))
+        parsed = dialect.parse(text)
+        return cls(*dialect.translate(parsed))
 
     def dump(self) -> dict[str, Any]:
         """Return the workflow as plain data."""

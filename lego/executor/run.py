@@ -16,9 +16,10 @@ from lego.core.errors import CancelledError, StepError, StepTimeoutError
 from lego.core.registry import Engine, Registry
 from lego.core.registry import registry as default_registry
 from lego.core.signature import Context
+from lego.core.steps import Ref
 from lego.core.trace import Event, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
-from lego.core.workflow import Bound, Ref, Workflow
+from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Threads
 from lego.executor.cache import Cache, Outputs
 from lego.executor.step import call, key_of, resolve

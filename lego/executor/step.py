@@ -12,8 +12,9 @@ import numpy as np
 from lego.core.errors import ImageError, LegoError, StepError
 from lego.core.registry import Engine, Tool
 from lego.core.signature import Context
+from lego.core.steps import Ref
 from lego.core.values import Image, Mask
-from lego.core.workflow import Bound, Ref
+from lego.core.workflow import Bound
 
 Outputs = Mapping[str, Any]
 TYPES = {"image": Image, "mask": Mask, "string": str, "integer": int, "number": (int, float), "boolean": bool}

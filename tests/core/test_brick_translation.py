@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from lego.core import dialect
 from lego.core.brick_translation import color_of
-from lego.core.dialect import Parsed, parse, to_workflow
+from lego.core.dialect import Parsed, parse
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry
-from lego.core.workflow import Step, Workflow
+from lego.core.steps import Step
+from lego.core.workflow import Workflow
 
 ENTRIES = {e["id"]: e for e in json.loads(Path(__file__).with_name("lego-edit-dialect.json").read_text("utf-8"))}
 SIDES = ("left", "right", "top", "bottom")
@@ -25,11 +27,11 @@ def translate(*bricks: tuple[str, dict[str, Any], dict[str, Any]], result: list[
         {"step": n, "model": model, "input": inputs, "output": outputs}
         for n, (model, inputs, outputs) in enumerate(bricks, 1)
     ]
-    return to_workflow(Parsed("", [*steps, {"result": result or [f"step{len(bricks)}[mask]"]}]))
+    return Workflow(*dialect.translate(Parsed("", [*steps, {"result": result or [f"step{len(bricks)}[mask]"]}])))
 
 
 def of(name: str) -> Workflow:
-    return to_workflow(parse(ENTRIES[name]["raw"]))
+    return Workflow(*dialect.translate(parse(ENTRIES[name]["raw"])))
 
 
 def lines(workflow: Workflow) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -221,6 +223,6 @@ def test_steps_that_were_unused_before_the_translation_stay() -> None:
 
 def test_unknown_tools_are_what_our_checker_reports() -> None:
     for entry in ENTRIES.values():
-        workflow = to_workflow(parse(entry["raw"]))
+        workflow = Workflow(*dialect.translate(parse(entry["raw"])))
         problems = workflow.check(Registry(), {"image": "image", "mask": "mask"})
         assert {problem.code for problem in problems} == {"unknown_tool"}

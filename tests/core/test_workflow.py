@@ -12,8 +12,9 @@ from lego.core import registry as registries
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, tool
 from lego.core.signature import Color
+from lego.core.steps import Ref, Step
 from lego.core.values import Image, Mask
-from lego.core.workflow import Ref, Step, Workflow
+from lego.core.workflow import Workflow
 
 
 class Found(NamedTuple):

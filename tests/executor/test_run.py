@@ -14,9 +14,10 @@ from pydantic import Field
 from lego.core.errors import CancelledError, RefusedError, StepError, StepTimeoutError, WorkflowError
 from lego.core.registry import tool
 from lego.core.signature import Context
+from lego.core.steps import Step
 from lego.core.trace import Event, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
-from lego.core.workflow import Step, Workflow
+from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
 from lego.executor.run import Cancel, Executor, Run
 
