@@ -24,7 +24,7 @@ EDITS: list[tuple[str, str, dict[str, object]]] = [
     ("coffee.png", "让图像更具戏剧性的复古感", {}),
     ("coffee.png", "turn the red cup and saucer blue", {}),
     ("astronaut.png", "turn the orange suit green but keep the face", {}),
-    ("rocket.jpg", "remove the rocket", {"box": (312, 132, 354, 420)}),
+    ("rocket.jpg", "remove the rocket", {"box": (294, 130, 372, 412)}),
     ("rocket.jpg", "remove the rocket", {}),
     ("astronaut.png", "blur the background", {"box": (20, 10, 375, 512)}),
     ("rocket.jpg", "add 'SpaceX' in white at the bottom right, half transparent", {}),

@@ -39,6 +39,11 @@ LIGHT = 0.12  # softness of the correction of light, in sqrt(hole area)
 REACH = 6.0  # softnesses over which the correction fades into the hole
 OFF = 40.0  # of 255: rim pixels that differ by more are another thing, not another light
 
+CALM = 4.0  # of 255, rms about a curved plane: skies lie at 1-2, the next calm photograph (wood) at 11
+CALM_RING = 0.5  # width of the ring that the plane is fitted to, in sqrt(hole area); at least CALM_RING_MIN px
+CALM_RING_MIN = 24
+CALM_OFF = 24.0  # of 255: where the fill is further from the plane it shows another thing, such as a cloud
+
 _turn = threading.Lock()  # PatchMatch's seed is global: one round of seed and call at a time
 
 
@@ -123,7 +128,7 @@ def _fill_one(pixels: Pixels, hole: Bools, unknown: Bools, seed: int) -> tuple[P
     sources = _sources(small, small_hole, small_unknown)
     if sources is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
-    made = _lit(small, small_hole, sources, seed)
+    made = _calmed(small, _lit(small, small_hole, sources, seed), small_hole, sources)
     if shrink < 1:
         made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
@@ -146,12 +151,56 @@ def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int) -> Pixels:
         return _match(pixels, hole, ~(sources | hole), seed)
     made = _match(pixels, wide, ~(sources | wide), seed)
     lack = pixels.astype(np.float32) - made
-    rim = (wide & ~hole & (np.abs(lack).max(2) < OFF)).astype(np.float32)
+    rim = wide & ~hole & (np.abs(lack).max(2) < OFF)
     sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
-    total = cv2.GaussianBlur(rim, (0, 0), sigma)[..., None]
-    light = cv2.GaussianBlur(lack * rim[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)
-    fade = np.exp(-_depth(hole) / (REACH * sigma))[..., None] * (total > 1e-4)
-    return to_uint8(made + light * fade)
+    fade = np.exp(-_depth(hole) / (REACH * sigma))[..., None]
+    return to_uint8(made + _spread(lack, rim, sigma) * fade)
+
+
+def _spread(values: NDArray[np.float32], where: Bools, sigma: float) -> NDArray[np.float32]:
+    """The Gaussian mean of the values (H x W x 3) that count, 0 where none is near."""
+    weight = where.astype(np.float32)
+    total = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
+    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma)
+    return np.asarray(np.where(total > 1e-4, sums / np.maximum(total, 1e-6), 0), np.float32)
+
+
+def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools) -> Pixels:
+    """In calm surroundings (sky, wall) give the fill their large-scale light, so that no band or patch shows.
+
+    The light is a plane of second degree through the sources round the hole, outliers left out, bent at the rim to what
+    is there; what the fill has of it (its Gaussian mean) is replaced. Busy surroundings, which no such plane fits,
+    leave the fill as it is.
+    """
+    width = max(CALM_RING_MIN, CALM_RING * float(np.sqrt(hole.sum())))
+    ring = sources & (cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= width)
+    plane, rms = _plane(pixels, ring)
+    if rms > CALM:
+        return made
+    sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
+    rest = pixels - plane
+    light = plane + _spread(rest, ring & (np.abs(rest).max(2) < 3 * CALM), sigma)
+    off = light - _spread(made.astype(np.float32), hole, sigma)
+    near = cv2.GaussianBlur((np.abs(off).max(2) < CALM_OFF).astype(np.float32), (0, 0), sigma / 2)
+    return np.where(hole[..., None], to_uint8(made + off * near[..., None]), pixels)
+
+
+def _plane(pixels: Pixels, where: Bools) -> tuple[NDArray[np.float32], float]:
+    """The plane of second degree that fits ``where`` best, H x W x 3, and how far what it explains is from it (rms)."""
+    y, x = (
+        2 * axis / max(1, length - 1) - 1 for axis, length in zip(np.indices(where.shape), where.shape, strict=True)
+    )
+    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1).astype(np.float32)
+    known, values = terms[where], pixels[where].astype(np.float32)
+    fits = np.ones(len(known), np.bool_)
+    for _ in range(3):
+        if fits.sum() < FEW:
+            return np.zeros(pixels.shape, np.float32), np.inf
+        factors, *_ = np.linalg.lstsq(known[fits], values[fits], rcond=None)
+        off = np.abs(known @ factors - values).max(1)
+        fits = off < max(3.0, 2.5 * float(np.median(off)))
+    rms = float(np.sqrt(((known @ factors - values)[fits] ** 2).mean()))
+    return np.asarray(terms @ factors, np.float32), rms
 
 
 def _match(pixels: Pixels, hole: Bools, barred: Bools, seed: int) -> Pixels:

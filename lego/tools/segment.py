@@ -13,7 +13,7 @@ from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.signature import Target
 from lego.core.values import Image, Mask
-from lego.tools.finders import color, sky, subject, words
+from lego.tools.finders import color, face, sky, subject, words
 from lego.tools.finders.regions import (
     BACK,
     FRONT,
@@ -87,6 +87,8 @@ def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float]:
         return color.find(small_copy(pixels, color.SIDE), wanted.color, wanted.choose), color.GATE
     if wanted.kind == "sky":
         return sky.find(small_copy(pixels, sky.SIDE)), sky.GATE
+    if wanted.kind == "face":
+        return face.find(small_copy(pixels, face.SIDE)), face.GATE
     if wanted.kind in ("subject", "background", "flower"):
         small = small_copy(pixels, subject.SIDE)
         found = subject.find(small)

@@ -5,7 +5,7 @@ Measured on the seven photographs of docs/photos: see the table in docs/finding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -43,6 +43,7 @@ DARK = 30.0  # L; below, a gap between parts of a thing is its own shade, above 
 SHADE_HUE = 15.0  # degrees that a hue may drift in the shade
 SHADE_CHROMA = 8.0  # black has no hue of its own: a black collar is no shade of an orange suit
 SPECK = 0.01  # of the region: smaller holes are shine or dirt
+STRAP = 0.05  # of the long side: pieces of the same hue that are nearer belong together
 RIVAL = 0.10  # a region of this share of the best one's weight counts too
 
 
@@ -151,7 +152,23 @@ def _candidates(weight: Plane, hue: Plane) -> list[Candidate]:
         heavy = float(weight[part].sum()) * (1 - 0.6 * min(1.0, 2 * frame_share(part)))
         found.append(Candidate(part, heavy, center))
     best = max((c.weight for c in found), default=0.0)
-    return [c for c in found if c.weight >= RIVAL * best]
+    things = [c for c in found if c.weight >= RIVAL * best]
+    return _joined(things, [c for c in found if c.weight < RIVAL * best], hue)
+
+
+def _joined(things: list[Candidate], pieces: list[Candidate], hue: Plane) -> list[Candidate]:
+    """Give small pieces of the same hue to the thing beside them: a suit goes on behind a strap."""
+    if not pieces:
+        return things
+    off = [cv2.distanceTransform((~thing.mask).astype(np.uint8), cv2.DIST_L2, 5) for thing in things]
+    for piece in pieces:
+        gaps = [float(distance[piece.mask].min()) for distance in off]
+        nearest = int(np.argmin(gaps))
+        thing = things[nearest]
+        drift = abs(float(np.median(hue[piece.mask])) - float(np.median(hue[thing.mask])))
+        if gaps[nearest] <= STRAP * max(hue.shape) and drift < MIN_SPREAD:
+            things[nearest] = replace(thing, mask=thing.mask | piece.mask, weight=thing.weight + piece.weight)
+    return things
 
 
 def _tidied(pixels: Pixels, mask: Bools) -> Bools:
@@ -161,7 +178,9 @@ def _tidied(pixels: Pixels, mask: Bools) -> Bools:
     labels = np.full(mask.shape, BACK, np.uint8)
     labels[cv2.dilate(solid.astype(np.uint8), ellipse(band)) > 0] = MAYBE_BACK
     labels[solid] = MAYBE_FRONT
-    labels[cv2.erode(solid.astype(np.uint8), ellipse(max(1, band // 2))) > 0] = FRONT
+    depth = cv2.distanceTransform(np.pad(solid, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    for part in parts(solid):
+        labels[part & (depth > min(band / 2, 0.5 * float(depth[part].max())))] = FRONT  # a thin part has a core too
     cut = grabcut(pixels, labels, 3)
     kept = [part for part in parts(cut) if (part & mask).any()]
     return np.any(kept, axis=0) if kept else solid

@@ -18,6 +18,7 @@ SUBJECT = {"subject", "foreground", "main", "主体", "前景", "主角", "主�
 BACKGROUND = {"background", "backdrop", "背景", "后景"}
 ALL = {"everything", "all", "whole", "entire", "picture", "image", "photo", "全部", "整张", "所有", "图片", "画面"}
 FLOWERS = {"flower", "blossom", "bloom", "dahlia", "rose", "tulip", "花", "花朵", "鲜花"}
+FACE = {"face", "head shot", "脸", "人脸", "面部", "脸部"}
 PLACES: dict[str, str] = {
     "leftmost": "left", "left": "left", "左": "left", "rightmost": "right", "right": "right", "右": "right",
     "topmost": "top", "top": "top", "upper": "top", "上": "top", "bottom": "bottom", "lower": "bottom", "下": "bottom",
@@ -33,7 +34,8 @@ ORDINALS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a target asks for: ``kind`` is "color", "grey", "sky", "subject", "background", "all", "flower" or "thing"."""
+    """What a target asks for: ``kind`` is "color", "grey", "sky", "subject", "background", "all", "flower", "face"
+    or "thing"."""
 
     kind: str
     color: str = ""
@@ -52,7 +54,7 @@ def read(target: str) -> Wanted:
 
     place, ordinal, color = says(PLACES), says(ORDINALS), says(COLORS)
     choose = ORDINALS[ordinal] if ordinal else PLACES[place] if place else ""
-    for kind, table in (("sky", SKY), ("background", BACKGROUND), ("subject", SUBJECT)):
+    for kind, table in (("sky", SKY), ("background", BACKGROUND), ("subject", SUBJECT), ("face", FACE)):
         if says(table):
             return Wanted(kind)
     if color:
