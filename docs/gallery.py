@@ -24,7 +24,7 @@ EDITS: list[tuple[str, str, dict[str, object]]] = [
     ("coffee.png", "让图像更具戏剧性的复古感", {}),
     ("coffee.png", "turn the red cup and saucer blue", {}),
     ("astronaut.png", "turn the orange suit green but keep the face", {}),
-    ("rocket.jpg", "remove the rocket", {"box": (294, 130, 372, 412)}),
+    ("rocket.jpg", "remove the rocket", {"box": (300, 130, 368, 422)}),
     ("rocket.jpg", "remove the rocket", {}),
     ("astronaut.png", "blur the background", {"box": (20, 10, 375, 512)}),
     ("rocket.jpg", "add 'SpaceX' in white at the bottom right, half transparent", {}),
@@ -32,7 +32,7 @@ EDITS: list[tuple[str, str, dict[str, object]]] = [
     ("china.jpg", "make the sky a gradient from orange to purple", {}),
     ("coffee.png", "remove the unicorn", {}),
     # ten of our own
-    ("china.jpg", "turn the sky into a stormy dark blue", {}),
+    ("china.jpg", "darken the sky by 1 stop and make the temple more vivid", {"box": (60, 30, 350, 410)}),
     ("dandelion.jpg", "crop it square and warm it up a lot, then add a vignette", {}),
     ("chelsea.png", "sharpen a little and boost the contrast by 20%", {}),
     ("astronaut.png", "pixelate the face", {}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from lego.builder import lexicon as words
-from lego.builder.lexicon import LONG_ENOUGH, Token, color_at, longest, mistyped, same, stem, text_of, tokens_of
+from lego.builder.lexicon import (
+    LONG_ENOUGH,
+    Token,
+    color_at,
+    converted,
+    graded,
+    longest,
+    mistyped,
+    same,
+    stem,
+    text_of,
+    tokens_of,
+)
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
@@ -101,7 +112,7 @@ def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozense
         for start in range(len(tokens)):
             for used, slots, typos in _walk(tool, pattern.parts, tokens, start, vocabulary):
                 reading = _explain(_Draft(tool, pattern, used, slots), tokens, typos)
-                if reading:
+                if reading and not graded(reading.target):
                     yield reading
 
 
@@ -229,7 +240,7 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         name = _name_beside(draft.tool, tokens, at)
         draft.score += NAMED if name else 2
         return 1 if _number(draft, token, name) else 0
-    if found := longest(words.AMOUNTS, tokens, at):
+    if (found := longest(words.AMOUNTS, tokens, at)) and not _describes(draft, tokens, at, *found):
         draft.factor *= words.AMOUNTS[found[0]]
         return found[1]
     if token.text in words.MORE | words.LESS and draft.pattern.bare:
@@ -244,6 +255,12 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         return 0
     draft.content.append(at)
     return 1
+
+
+def _describes(draft: _Draft, tokens: Sequence[Token], at: int, amount: str, length: int) -> bool:
+    """Is it the size of a thing, as in "remove the little red car", and not an amount, as in "add a little grain"?"""
+    rest = range(at + length, len(tokens))
+    return amount in words.LIKE_SIZES and bool(rest) and rest[0] not in draft.used and bool(_content([tokens[rest[0]]]))
 
 
 def _named(param: Param, tokens: Sequence[Token], at: int) -> tuple[Any, int] | None:
@@ -294,11 +311,11 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     if param is None and token.unit:
         param = next((p for p in numeric if p.unit == token.unit and p.name not in draft.slots), None)
     if param is None and (not token.unit or token.unit == "%"):
-        free = [p for p in numeric if p.name not in draft.slots and _converted(token, p) is not None]
+        free = [p for p in numeric if p.name not in draft.slots and converted(token, p.unit) is not None]
         param = implied or next(iter(free), None)
     if param is None:
         return False
-    value = _converted(token, param)
+    value = converted(token, param.unit)
     if value is None:
         return False
     old = draft.args.get(param.name)
@@ -319,19 +336,6 @@ def _name_beside(tool: Tool[..., Any], tokens: Sequence[Token], at: int) -> str:
     before = [t.text for t in tokens[max(0, at - 2) : at] if t.text not in ("of", "to", "by", "at", "为", "到")]
     after = [t.text for t in tokens[at + 1 : at + 2]]
     return next((names[word] for word in [*before[-1:], *after] if word in names), "")
-
-
-def _converted(token: Token, param: Param) -> float | None:
-    """The number in the parameter's own unit."""
-    if token.unit == param.unit or not token.unit:
-        return token.value
-    if token.unit != "%":
-        return None
-    if param.unit == "stops":
-        return math.log2(1 + token.value / 100)
-    if param.unit:
-        return None
-    return token.value / 100
 
 
 def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
@@ -362,15 +366,10 @@ def _settle_amount(draft: _Draft) -> bool:
     given = {p.name for p in _numeric(draft.tool) if p.name in draft.slots}
     if draft.pattern.bare and not given and not draft.direction:
         return False
+    only = (draft.factor != 1 or draft.direction) and not given and len(_numeric(draft.tool)) == 1
     for param in _numeric(draft.tool):
         value = draft.args.get(param.name)
-        if (
-            value is None
-            and (draft.factor != 1 or draft.direction)
-            and param.default
-            and not given
-            and len(_numeric(draft.tool)) == 1
-        ):
+        if value is None and only and param.default:
             value = param.default
         if not isinstance(value, int | float) or isinstance(value, bool):
             continue

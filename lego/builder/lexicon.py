@@ -6,6 +6,7 @@ Tools bring their own phrases; here is what they share: amounts, numbers, colour
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ AMOUNTS: dict[str, float] = {
     "稍微": 0.5, "稍稍": 0.5, "略微": 0.5, "微微": 0.4, "轻微": 0.4, "有点": 0.5, "一点点": 0.3, "一点": 0.5, "一些": 0.7,
     "一丝": 0.4, "大幅": 1.6, "非常": 1.6, "很多": 1.6, "强烈": 1.6, "明显": 1.4, "大大": 1.6, "极度": 2.0, "很": 1.4,
 }  # fmt: skip
+
+LIKE_SIZES = {"little", "bit", "heavy", "strong", "slight", "subtle", "gentle"}  # amounts that also describe things
 
 NUMBERS: dict[str, float] = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
@@ -283,6 +286,24 @@ def text_of(tokens: Sequence[Token]) -> str:
         glue = "" if not text or not (text[-1].isascii() and token.text[:1].isascii()) else " "
         text += glue + token.text
     return text
+
+
+def converted(token: Token, unit: str) -> float | None:
+    """Return a number in another unit; None if it cannot be. Without a unit of its own it is in that one already."""
+    if token.unit == unit or not token.unit:
+        return token.value
+    if token.unit != "%":
+        return None
+    if unit == "stops":
+        return math.log2(1 + token.value / 100)
+    return None if unit else token.value / 100
+
+
+def graded(target: str) -> bool:
+    """Does a target hold a degree, as in "the sky a little darker and deeper"? Then part of the wish went into it."""
+    tokens = tokens_of(target)
+    found = (longest(AMOUNTS, tokens, n) for n in range(len(tokens)))
+    return any(hit is not None and hit[0] not in LIKE_SIZES for hit in found)
 
 
 def longest(table: Iterable[str], tokens: Sequence[Token], at: int) -> tuple[str, int] | None:

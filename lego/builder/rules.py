@@ -16,7 +16,7 @@ from typing import Any
 from lego.builder import lexicon as words
 from lego.builder.base import Plan, Request
 from lego.builder.clause import Reading, faults, patterns_of, readings
-from lego.builder.lexicon import Token, after, find, same, stem, text_of, together, tokens_of
+from lego.builder.lexicon import LONG_ENOUGH, Token, after, find, same, stem, text_of, together, tokens_of
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
 from lego.core.steps import Step
@@ -392,8 +392,8 @@ def _misunderstood(pieces: list[list[Token]], offer: _Offer) -> PlanError:
 
 
 def _nearest(content: list[Token], offer: _Offer) -> str:
-    """Tools whose words share the most letter triples with the clause."""
-    grams = _grams(" ".join(t.text for t in content))
+    """Tools whose words share the most letter triples with the longer words of the clause."""
+    grams = _grams(" ".join(t.text for t in content if len(t.text) >= LONG_ENOUGH))
     scored = []
     for tool in offer.tools.values():
         said = _grams(" ".join([tool.name.replace("_", " "), tool.sentence, *(p.text for p in tool.phrases)]))

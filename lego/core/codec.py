@@ -124,9 +124,10 @@ def _decoding(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         hint = "use a JPEG, PNG, WebP, TIFF or BMP picture"
         raise ImageError("this is not a picture that can be read", where=name, hint=hint, code="not_an_image") from None
-    except Pillow.DecompressionBombError as error:
+    except Pillow.DecompressionBombError:
+        limit = f"{2 * (Pillow.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"  # above it Pillow opens nothing at all
         raise ImageError(
-            f"too many pixels: {error}", where=name, hint="make it smaller first", code="too_large"
+            f"its header promises more than {limit}", where=name, hint="make it smaller first", code="too_large"
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
         hint = "the file may be truncated; get it again"

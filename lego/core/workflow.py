@@ -80,8 +80,10 @@ class Workflow:
             try:
                 source = source.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "it is not text"
+                hint = "give a .json file, or a PNG that an edit wrote"
                 raise WorkflowError(
-                    f"cannot read the workflow: {error}", where=str(source), code="cannot_open"
+                    f"cannot read the workflow: {why}", where=str(source), hint=hint, code="cannot_open"
                 ) from None
         data = parse(source) if isinstance(source, str) else source
         problems = list(shape(data))

@@ -128,7 +128,7 @@ def _fill_one(pixels: Pixels, hole: Bools, unknown: Bools, seed: int) -> tuple[P
     sources = _sources(small, small_hole, small_unknown)
     if sources is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
-    made = _calmed(small, _lit(small, small_hole, sources, seed), small_hole, sources)
+    made = _lit(small, small_hole, sources, seed)
     if shrink < 1:
         made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
@@ -149,7 +149,7 @@ def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int) -> Pixels:
     wide = cv2.dilate(hole.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
     if _patches(sources & ~wide) < FEW:
         return _match(pixels, hole, ~(sources | hole), seed)
-    made = _match(pixels, wide, ~(sources | wide), seed)
+    made = _calmed(pixels, _match(pixels, wide, ~(sources | wide), seed), wide, sources & ~wide)
     lack = pixels.astype(np.float32) - made
     rim = wide & ~hole & (np.abs(lack).max(2) < OFF)
     sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
@@ -161,7 +161,7 @@ def _spread(values: NDArray[np.float32], where: Bools, sigma: float) -> NDArray[
     """The Gaussian mean of the values (H x W x 3) that count, 0 where none is near."""
     weight = where.astype(np.float32)
     total = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
-    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma)
+    sums = cv2.GaussianBlur(values * weight[..., None], (0, 0), sigma).reshape(values.shape)
     return np.asarray(np.where(total > 1e-4, sums / np.maximum(total, 1e-6), 0), np.float32)
 
 
@@ -173,16 +173,18 @@ def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools) -> Pixels
     leave the fill as it is.
     """
     width = max(CALM_RING_MIN, CALM_RING * float(np.sqrt(hole.sum())))
-    ring = sources & (cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= width)
-    plane, rms = _plane(pixels, ring)
+    ring = ~hole & (cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= width)
+    plane, rms = _plane(pixels, ring & sources)
     if rms > CALM:
         return made
     sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
     rest = pixels - plane
-    light = plane + _spread(rest, ring & (np.abs(rest).max(2) < 3 * CALM), sigma)
-    off = light - _spread(made.astype(np.float32), hole, sigma)
-    near = cv2.GaussianBlur((np.abs(off).max(2) < CALM_OFF).astype(np.float32), (0, 0), sigma / 2)
-    return np.where(hole[..., None], to_uint8(made + off * near[..., None]), pixels)
+    calm = ring & sources & (np.abs(rest).max(2) < 3 * CALM)
+    off = _spread(plane + _spread(rest, calm, sigma) - made, hole, sigma)
+    near = _spread(calm[..., None].astype(np.float32), ring, width / 2)  # where most of the ring is calm
+    near = np.clip(2 * near - 0.6, 0, 1) * (np.abs(off).max(2, keepdims=True) < CALM_OFF)
+    weight = cv2.GaussianBlur(near, (0, 0), sigma / 2)[..., None]
+    return np.where(hole[..., None], to_uint8(made + off * weight), pixels)
 
 
 def _plane(pixels: Pixels, where: Bools) -> tuple[NDArray[np.float32], float]:

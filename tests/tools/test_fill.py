@@ -57,6 +57,15 @@ def test_a_filled_hole_has_the_texture_of_the_photograph(
     assert "PatchMatch" in made.notes[0]
 
 
+def test_a_fill_in_a_calm_sky_has_the_light_of_the_sky_around_it(photos: Path) -> None:
+    image = Image.open(photos / "rocket.jpg")
+    made = remove(image, Mask.from_box(image.size, (312, 132, 354, 330)))
+    for row in (180, 220, 260, 300):
+        light = made.pixels[row - 3 : row + 4].astype(float).mean((0, 2))
+        between = np.interp(np.arange(312, 354), [285, 382], [light[275:295].mean(), light[372:392].mean()])
+        assert np.abs(cv2.blur((light[312:354] - between)[None], (9, 1))).max() < 5  # PatchMatch alone is 12 too dark
+
+
 def test_what_stood_in_the_hole_has_no_influence(photos: Path) -> None:
     image = photo(photos / "coffee.png", 256)
     hole = disc(image, 0.9, 0.75, 0.07)

@@ -54,7 +54,7 @@ def _boxes(pixels: Pixels, hits: int) -> list[tuple[int, int, int]]:
     if find_spec("skimage") is None:
         raise RefusedError(
             "faces cannot be found: the detector is not installed",
-            hint='pip install "lego[find]", or point at it: --box X0,Y0,X1,Y1 or --mask FILE',
+            hint="pip install scikit-image (or the extra 'find'), or point at it: --box X0,Y0,X1,Y1 or --mask FILE",
             code="not_found",
             confidence=0.0,
         )
