@@ -1,7 +1,7 @@
-"""Hold `segment` against hand-drawn outlines (`python benchmarks/finding.py [--held-out FOLDER]`); writes docs/tools-quality.md.
+"""Hold `segment` against outlines drawn by hand (`python benchmarks/finding.py [--held-out FOLDER]`).
 
-Accepted answers are judged by intersection over union; accepting what is not there, or with less than .3, is an edit of
-the wrong thing.
+Writes its section of docs/tools-quality.md. Accepted answers are judged by intersection over union; accepting what is
+not there, or with less than .3, is an edit of the wrong thing.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def main() -> None:
     folder = parser.parse_args().held_out
     truth = json.loads((ROOT / "benchmarks" / "truth.json").read_text(encoding="utf-8"))
     shipped = answers(ROOT / "docs" / "photos", truth["shipped"])
-    text = f"## Finding\n\nOn the shipped photographs, on which the gates were set: {summary(shipped)}.\n\n{table(shipped)}\n"
+    text = "## Finding\n\nMade by `python benchmarks/finding.py`; outlines in benchmarks/truth.json.\n\n"
+    text += f"On the shipped photographs, on which the gates were set: {summary(shipped)}.\n\n{table(shipped)}\n"
     if folder:
         held = answers(folder, truth["held_out"])
         text += f"\nOn held-out photographs: {summary(held)}.\n\n{table(held)}\n"

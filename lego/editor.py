@@ -85,11 +85,14 @@ class EditResult:
         return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
 
     def write(self, path: str | Path, metadata: bool = True) -> Path:
-        """Write the picture; a PNG carries the workflow and the trace, so that `lego run` can repeat the edit."""
+        """Write the picture with the source's EXIF; a PNG also carries the workflow and the trace for `lego run`.
+
+        Without ``metadata`` the file holds pixels only.
+        """
         text = {"lego_workflow": self.workflow.json(None), "lego_trace": self.trace.json()}
         if sum(len(value.encode()) for value in text.values()) > METADATA_LIMIT:
             del text["lego_trace"]
-        return self.image.save(path, text if metadata else None)
+        return self.image.save(path, text if metadata else None, self.source.exif if metadata else b"")
 
     def report(self) -> str:
         """Return a page of HTML with the picture of every step."""

@@ -20,17 +20,25 @@ from lego.core.errors import ImageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Pillow.Image | NDArray[Any]"
-Decoded: TypeAlias = "tuple[Pixels, Pixels | None, tuple[str, ...]]"  # pixels, alpha, notes
+Decoded: TypeAlias = "tuple[Pixels, Pixels | None, tuple[str, ...], bytes]"  # pixels, alpha, notes, EXIF
 
 MAX_PIXELS = 100_000_000  # one's own machine; a 100 Mpx photograph is the largest that medium-format cameras make
 JPEG_QUALITY = 95  # visually lossless; 4:4:4 chroma, because edits put hard coloured edges where cameras put none
+KEPT = {
+    # EXIF of the main directory that still holds after an edit: who, what with, when, where, and at what resolution;
+    # all else describes how the old file was stored
+    0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298, 0x8769, 0x8825,
+}  # fmt: skip
+ORIENTATION, CAMERA, PLACE = 0x0112, 0x8769, 0x8825  # the last two are directories of their own
+STALE = (0x927C, 0xA002, 0xA003, 0xA005)  # maker notes with offsets into the old file, old width and height, and links
+LONGEST_EXIF = 65_000  # bytes; a JPEG segment holds 65,533
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 def decode(source: Source, max_pixels: int) -> Decoded:
-    """Return pixels (H x W x 3, RGB, sRGB), alpha (H x W or None) and notes; see `Image.open` for what is done."""
+    """Return pixels (H x W x 3, sRGB), alpha (H x W or None), notes and EXIF; see `Image.open` for what is done."""
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return (*_from_array(source), b"")
     if isinstance(source, Pillow.Image):
         return _from_pillow(source, "picture", max_pixels)
     name, stream = _stream(source)
@@ -50,8 +58,8 @@ def read_text(source: Source) -> dict[str, str]:
         return {str(key): str(value) for key, value in texts.items()}
 
 
-def encode(picture: Pillow.Image, path: Path, text: dict[str, str]) -> bytes:
-    """Return the file's bytes in the format that the path's suffix names; text goes into PNG only."""
+def encode(picture: Pillow.Image, path: Path, text: dict[str, str], exif: bytes = b"") -> bytes:
+    """Return the file's bytes in the format that the suffix names; text goes into PNG only, EXIF not into BMP."""
     check_suffix(path)
     suffix = path.suffix.lower()
     options: dict[str, Any] = {}
@@ -61,6 +69,8 @@ def encode(picture: Pillow.Image, path: Path, text: dict[str, str]) -> bytes:
         options = {"quality": JPEG_QUALITY, "subsampling": 0}
     elif suffix == ".webp":
         options = {"quality": JPEG_QUALITY, "method": 4}
+    if exif and suffix != ".bmp" and len(exif) <= LONGEST_EXIF:
+        options["exif"] = exif
     if suffix in (".jpg", ".jpeg", ".bmp"):
         picture = picture.convert("RGB")
     buffer = io.BytesIO()
@@ -146,19 +156,37 @@ def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int) -> Decoded:
     notes: list[str] = []
     with _decoding(name):
         picture.load()
-        if picture.getexif().get(0x0112, 1) != 1:
+        if picture.getexif().get(ORIENTATION, 1) != 1:
             notes.append("turned upright by its EXIF orientation")
+        exif = _kept(picture.getexif(), notes)
         picture = ImageOps.exif_transpose(picture)
         picture = _to_srgb(picture, notes)
         if picture.mode.startswith(("I", "F")):
             notes.append(f"converted from {picture.mode} to 8 bits")
             pixels, alpha, _ = _from_array(np.asarray(picture))
-            return pixels, alpha, tuple(notes)
+            return pixels, alpha, tuple(notes), exif
         if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
             pixels = np.asarray(picture.convert("RGBA"))
             opaque = bool((pixels[..., 3] == 255).all())
-            return pixels[..., :3], None if opaque else pixels[..., 3], tuple(notes)
-        return np.asarray(picture.convert("RGB")), None, tuple(notes)
+            return pixels[..., :3], None if opaque else pixels[..., 3], tuple(notes), exif
+        return np.asarray(picture.convert("RGB")), None, tuple(notes), exif
+
+
+def _kept(exif: Pillow.Exif, notes: list[str]) -> bytes:
+    """The EXIF to be saved with the edited picture: orientation reset, preview and maker notes left out."""
+    kept = Pillow.Exif()
+    try:
+        for tag in KEPT & set(exif):
+            kept[tag] = exif[tag]
+            if tag in (CAMERA, PLACE):
+                kept[tag] = {key: value for key, value in exif.get_ifd(tag).items() if key not in STALE}
+        if not len(kept):
+            return b""
+        kept[ORIENTATION] = 1
+        return kept.tobytes()
+    except Exception as error:  # cameras write all kinds of nonsense, and the picture matters more
+        notes.append(f"its EXIF cannot be kept ({type(error).__name__})")
+        return b""
 
 
 def _to_srgb(picture: Pillow.Image, notes: list[str]) -> Pillow.Image:
@@ -179,7 +207,7 @@ def _to_srgb(picture: Pillow.Image, notes: list[str]) -> Pillow.Image:
     return converted or picture
 
 
-def _from_array(array: NDArray[Any]) -> Decoded:
+def _from_array(array: NDArray[Any]) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(

@@ -40,14 +40,21 @@ class Image:
         pixels: H x W x 3 uint8 array. It is copied unless it is already read-only.
         alpha: H x W uint8 opacity (0 = transparent) or None; put back when the picture is saved.
         notes: sentences about how it came to be (conversions); they end up in the trace.
+        exif: of the file it was read from, ready to be saved again: upright, without preview and maker notes.
 
     Raises:
         ImageError: the array has another shape or type.
     """
 
-    __slots__ = ("__dict__", "alpha", "notes", "pixels")
+    __slots__ = ("__dict__", "alpha", "exif", "notes", "pixels")
 
-    def __init__(self, pixels: NDArray[Any], alpha: NDArray[Any] | None = None, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        alpha: NDArray[Any] | None = None,
+        notes: tuple[str, ...] = (),
+        exif: bytes = b"",
+    ) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise ImageError(
                 f"an image needs a uint8 array of height x width x 3, not {pixels.dtype} {pixels.shape}",
@@ -61,6 +68,7 @@ class Image:
         self.pixels = _freeze(pixels)
         self.alpha = None if alpha is None else _freeze(alpha)
         self.notes = notes
+        self.exif = exif
 
     @property
     def size(self) -> tuple[int, int]:
@@ -110,17 +118,19 @@ class Image:
         array = np.array(self.pixels.transpose(2, 0, 1))
         return torch.from_numpy(array).to(device).float().div(255).unsqueeze(0)
 
-    def save(self, path: str | os.PathLike[str], text: dict[str, str] | None = None) -> Path:
+    def save(self, path: str | os.PathLike[str], text: dict[str, str] | None = None, exif: bytes | None = None) -> Path:
         """Write the picture; the format follows the suffix. The file appears whole or not at all.
 
         Args:
             path: where to; .png, .jpg, .webp, .tif or .bmp.
             text: text chunks for the file's metadata (PNG only, ignored by other formats).
+            exif: instead of the picture's own; BMP holds none.
 
         Raises:
             ImageError: unknown suffix, or the folder cannot be written.
         """
-        return codec.write_whole(Path(path), codec.encode(self.pil(), Path(path), text or {}))
+        exif = self.exif if exif is None else exif
+        return codec.write_whole(Path(path), codec.encode(self.pil(), Path(path), text or {}, exif))
 
     def replace(self, pixels: NDArray[Any]) -> Image:
         """Return a picture with other pixels of the same size, keeping this one's alpha."""
@@ -144,7 +154,7 @@ class Image:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Image, (np.asarray(self.pixels), self.alpha, self.notes)
+        return Image, (np.asarray(self.pixels), self.alpha, self.notes, self.exif)
 
     def __repr__(self) -> str:
         return f"Image({self.size[0]}x{self.size[1]}{', alpha' if self.alpha is not None else ''})"

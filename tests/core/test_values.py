@@ -219,3 +219,44 @@ def test_a_mask_is_read_from_transparency_when_colours_say_nothing() -> None:
     rgba[:2, :, 3] = 255
     assert Mask.open(rgba).box == (0, 0, 4, 2)
     assert Mask.open(np.eye(4, dtype=bool)).share == 0.25
+
+
+def photographed(path: Path) -> Path:
+    """Write a picture that lies on its side, as a phone does: camera, place, preview and maker notes in its EXIF."""
+    exif = Pillow.Exif()
+    exif[0x010F], exif[0x0112], exif[0x8298], exif[0x0201] = "Maker", 6, "(c) somebody", 99
+    exif[0x8769] = {0x9003: "2026:11:24 12:00:00", 0x927C: b"notes" * 9, 0xA002: 40}
+    exif[0x8825] = {1: "N", 2: (59.0, 54.0, 0.0)}
+    Pillow.new("RGB", (40, 20), "red").save(path, exif=exif.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("source", [".jpg", ".png", ".webp", ".tif"])
+def test_exif_is_kept_but_for_what_no_longer_holds(tmp_path: Path, source: str, suffix: str) -> None:
+    image = Image.open(photographed(tmp_path / f"in{source}"))
+    assert image.size == (20, 40)
+    with Pillow.open(image.save(tmp_path / f"out{suffix}")) as saved:
+        found = saved.getexif()
+        assert found[0x010F] == "Maker"
+        assert found[0x8298] == "(c) somebody"
+        assert found[0x0112] == 1
+        assert found.get_ifd(0x8769) == {0x9003: "2026:11:24 12:00:00"}
+        assert found.get_ifd(0x8825)[2] == (59.0, 54.0, 0.0)
+        assert 0x0201 not in found
+
+
+def test_damaged_exif_costs_the_exif_and_not_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "in.jpg"
+    Pillow.new("RGB", (8, 8)).save(
+        path, exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x0f\x01\x02\0\xff\xff\xff\xff" * 9
+    )
+    image = Image.open(path)
+    assert image.size == (8, 8)
+    image.save(tmp_path / "out.jpg")
+
+
+def test_too_much_exif_for_a_jpeg_is_left_out(tmp_path: Path) -> None:
+    image = Image(np.zeros((4, 4, 3), np.uint8), exif=b"Exif\0\0" + bytes(70_000))
+    with Pillow.open(image.save(tmp_path / "out.jpg")) as saved:
+        assert not saved.getexif()
