@@ -1,14 +1,16 @@
-"""Mask operations: invert, join, intersect, subtract, grow, feather, box, resize, fill holes, largest part."""
+"""Mask operations: invert, join, intersect, subtract, grow, feather, box, resize, fill holes, pick, near, inside."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from lego.core.codec import Pixels
+from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.values import Mask
 from lego.tools.finders.regions import ellipse
@@ -107,13 +109,73 @@ def mask_fill_holes(mask: Mask) -> Mask:
     return Mask(np.where(outside[1:-1, 1:-1] == 1, np.uint8(255), mask.pixels), mask.confidence)
 
 
-@tool
-def mask_largest(mask: Mask) -> Mask:
-    """Keep only the largest connected part of the mask."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((mask.pixels >= HALF).astype(np.uint8))
-    if count < 3:
+@tool(
+    phrases={
+        "keep the largest part": {"order": "largest"}, "only the leftmost part": {"order": "left"},
+        "only the rightmost part": {"order": "right"}, "最大的部分": {"order": "largest"},
+    }
+)  # fmt: skip
+def mask_pick(
+    mask: Mask,
+    order: Literal["left", "right", "top", "bottom", "largest", "smallest"] = "left",
+    number: Annotated[int, Field(ge=1, le=50, description="1 is the first in that order")] = 1,
+) -> Mask:
+    """Keep one connected part of the mask: the second from the left, the third largest.
+
+    Raises:
+        RefusedError: the mask has fewer parts.
+    """
+    count, labels, stats, centers = cv2.connectedComponentsWithStats((mask.pixels >= HALF).astype(np.uint8))
+    area = stats[:, cv2.CC_STAT_AREA]
+    key = {"left": centers[:, 0], "right": -centers[:, 0], "top": centers[:, 1], "bottom": -centers[:, 1],
+           "largest": -area, "smallest": area}[order]  # fmt: skip
+    if mask.box is None:
         return Mask(mask.pixels, mask.confidence)
-    best = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    others = (labels != best) & (labels != 0)
-    near = cv2.dilate(others.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # their soft rims go with them
-    return Mask(np.where(near & (labels != best), np.uint8(0), mask.pixels), mask.confidence)
+    if number >= count:
+        parts = "1 part" if count == 2 else f"{count - 1} parts"
+        raise RefusedError(f"the mask has only {parts}, not {number}", hint="give a smaller number", code="not_found")
+    best = 1 + int(np.argsort(key[1:], kind="stable")[number - 1])
+    return Mask(_parts_kept(mask.pixels, labels, {best}), mask.confidence)
+
+
+@tool
+def mask_near(
+    mask: Mask,
+    other: Mask,
+    distance: Annotated[float, Field(ge=0, le=100, json_schema_extra={"unit": "%"})] = 5.0,
+) -> Mask:
+    """Keep the parts of the mask that lie near what the other mask covers: the ball beside the box.
+
+    ``distance`` is a share of the picture's long side between the nearest points.
+    """
+    far = cv2.distanceTransform((other.pixels < HALF).astype(np.uint8), cv2.DIST_L2, 5)
+    reach = distance / 100 * max(mask.size) if other.box else -1.0
+    _, labels = cv2.connectedComponents((mask.pixels >= HALF).astype(np.uint8))
+    return Mask(_parts_kept(mask.pixels, labels, set(np.unique(labels[far <= reach]).tolist()) - {0}), mask.confidence)
+
+
+@tool
+def mask_inside(
+    mask: Mask,
+    other: Mask,
+    share: Annotated[float, Field(ge=0.1, le=1, description="of a part that has to lie inside")] = 0.5,
+) -> Mask:
+    """Keep the parts of the mask that lie inside what the other mask covers, holes of the other mask filled."""
+    around = mask_fill_holes.function(other).pixels >= HALF
+    count, labels = cv2.connectedComponents((mask.pixels >= HALF).astype(np.uint8))
+    whole, within = np.bincount(labels.ravel(), minlength=count), np.bincount(labels[around], minlength=count)
+    return Mask(
+        _parts_kept(mask.pixels, labels, set(np.flatnonzero(within >= share * whole).tolist()) - {0}), mask.confidence
+    )
+
+
+def _parts_kept(pixels: Pixels, labels: NDArray[np.int32], kept: set[int]) -> Pixels:
+    """Clear all parts but some; soft rims go or stay with the part that is nearest."""
+    stay = np.isin(labels, sorted(kept))
+    if not stay.any():
+        return np.zeros_like(pixels)
+    gone = (labels > 0) & ~stay
+    if not gone.any():
+        return pixels
+    near, far = (cv2.distanceTransform((~part).astype(np.uint8), cv2.DIST_L2, 5) for part in (stay, gone))
+    return np.where(near <= far, pixels, np.uint8(0))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lego.core.errors import RefusedError
 from lego.core.values import Mask
 from lego.tools.mask import (
     mask_box,
     mask_feather,
     mask_fill_holes,
     mask_grow,
+    mask_inside,
     mask_intersect,
     mask_invert,
-    mask_largest,
+    mask_near,
+    mask_pick,
     mask_resize,
     mask_subtract,
     mask_union,
@@ -79,7 +82,34 @@ def test_holes_are_filled_but_bays_are_not() -> None:
     assert mask_fill_holes(framed) == framed
 
 
-def test_only_the_largest_part_is_kept() -> None:
-    scattered = mask_union(SQUARE, Mask.from_box((60, 40), (50, 35, 53, 38)))
-    assert mask_largest(scattered) == SQUARE
-    assert mask_largest(EMPTY) == EMPTY
+SPOT = Mask.from_box((60, 40), (50, 35, 53, 38))
+
+
+def test_parts_are_picked_by_place_and_by_size() -> None:
+    scattered = mask_union(SQUARE, SPOT)
+    assert mask_pick(scattered, "largest") == SQUARE
+    assert mask_pick(scattered, "smallest") == SPOT
+    assert mask_pick(scattered, "left", 2) == SPOT
+    assert mask_pick(scattered, "bottom") == SPOT
+    assert mask_pick(scattered, "right", 2) == SQUARE
+    assert mask_pick(EMPTY) == EMPTY
+    with pytest.raises(RefusedError, match="only 2 parts, not 3"):
+        mask_pick(scattered, number=3)
+
+
+def test_a_soft_rim_stays_with_the_part_that_it_belongs_to() -> None:
+    soft = mask_feather(mask_union(SQUARE, SPOT), 2)
+    assert mask_union(mask_pick(soft, "largest"), mask_pick(soft, "smallest")) == Mask(soft.pixels)
+    assert mask_pick(soft, "largest").box == mask_feather(SQUARE, 2).box
+
+
+def test_parts_near_and_inside_another_mask_are_kept_whole() -> None:
+    scattered = mask_union(SQUARE, SPOT)
+    beside = Mask.from_box((60, 40), (33, 10, 36, 20))
+    assert mask_near(scattered, beside, 7) == SQUARE  # 4 px of 60
+    assert mask_near(scattered, beside, 5).box is None
+    assert mask_near(scattered, EMPTY, 100).box is None
+    assert mask_inside(scattered, Mask.from_box((60, 40), (24, 0, 60, 40))) == scattered
+    assert mask_inside(scattered, Mask.from_box((60, 40), (26, 0, 60, 40))) == SPOT
+    frame = mask_subtract(Mask.from_box((60, 40), (15, 5, 35, 25)), Mask.from_box((60, 40), (17, 7, 33, 23)))
+    assert mask_inside(scattered, frame) == SQUARE  # within the frame counts as inside

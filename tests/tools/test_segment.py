@@ -130,6 +130,8 @@ def balls() -> Image:
         ("the red ball on the left", 60),
         ("the rightmost red ball", 320),
         ("the second red ball from the left", 190),
+        ("the first red ball from the right", 320),
+        ("the second largest red ball", 320),
         ("the largest red ball", 190),
         ("最大的红球", 190),
         ("右边的红球", 320),
@@ -141,6 +143,13 @@ def test_place_words_and_ordinals_choose_among_what_was_found(target: str, where
     assert mask.box is not None
     assert mask.box[0] < where < mask.box[2]
     assert mask.box[2] - mask.box[0] < 90
+
+
+def test_what_was_not_chosen_is_named_and_what_is_not_there_is_not_chosen() -> None:
+    mask = segment(balls(), "the red ball on the left")
+    assert any(note.startswith("runners-up: at the center (6.") for note in mask.notes)
+    with pytest.raises(RefusedError, match="only 3 red regions"):
+        segment(balls(), "the fifth red ball from the left")
 
 
 def test_without_a_place_word_all_of_a_colour_are_taken_and_it_is_said() -> None:
@@ -173,7 +182,10 @@ def test_finding_is_repeatable(folder: Path) -> None:
         ("天空", "sky", "", ""),
         ("main subject", "subject", "", ""),
         ("背景", "background", "", ""),
-        ("the third green car from the left", "color", "green", "3"),
+        ("the third green car from the left", "color", "green", "3 left"),
+        ("the second yellow cup from the right", "color", "yellow", "2 right"),
+        ("the second largest blue box", "color", "blue", "2 largest"),
+        ("第二个红球", "color", "red", "2 left"),
         ("左边的红色汽车", "color", "red", "left"),
         ("navy boats", "color", "blue", ""),
         ("white cup", "grey", "", ""),

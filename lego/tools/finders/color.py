@@ -44,6 +44,7 @@ SHADE_HUE = 15.0  # degrees that a hue may drift in the shade
 SHADE_CHROMA = 8.0  # black has no hue of its own: a black collar is no shade of an orange suit
 SPECK = 0.01  # of the region: smaller holes are shine or dirt
 STRAP = 0.05  # of the long side: pieces of the same hue that are nearer belong together
+MOST_RIVALS = 4  # that a note names
 RIVAL = 0.10  # a region of this share of the best one's weight counts too
 
 
@@ -63,7 +64,7 @@ def find(pixels: Pixels, name: str, choose: str = "") -> Found:
         pixels: a small copy, H x W x 3.
         name: one of `HUES`.
         choose: "" takes all regions that matter; else "left", "right", "top", "bottom", "center", "largest",
-            "smallest", or a number from the left such as "2".
+            "smallest", or a number and where it is counted from, such as "2 left".
     """
     lab = lab_of(pixels)
     hue = _hue(pixels, name)
@@ -72,6 +73,8 @@ def find(pixels: Pixels, name: str, choose: str = "") -> Found:
     if not any(c.mask.any() for c in found):
         return Found(np.zeros(weight.shape, np.bool_), 0.0, (f"nothing {name} was found",))
     taken = chosen(found, choose)
+    if not taken:
+        return Found(np.zeros(weight.shape, np.bool_), 0.0, (f"found only {_count(len(found), name)}",))
     mask = np.any([c.mask for c in taken], axis=0)
     mask = _tidied(pixels, mask)
     total = sum(c.weight for c in found)
@@ -82,6 +85,9 @@ def find(pixels: Pixels, name: str, choose: str = "") -> Found:
     notes = [f"found {_count(len(taken), name)}; what it is cannot be checked by colour"]
     if len(found) > 1 and not choose:
         notes.append("say 'on the left' or 'the largest' to take one of them")
+    others = [c for c in found if all(c is not t for t in taken)]
+    if others:
+        notes.append(f"runners-up: {'; '.join(_placed(c) for c in others[:MOST_RIVALS])}")
     return Found(_whole(mask, lab, hue), round(confidence, 3), tuple(notes))
 
 
@@ -94,9 +100,9 @@ def chosen(found: list[Candidate], choose: str) -> list[Candidate]:
     }  # fmt: skip
     if choose in keys:
         return [min(found, key=keys[choose])]
-    if choose.isdigit():
-        ordered = sorted(found, key=keys["left"])
-        return ordered[int(choose) - 1 : int(choose)] or ordered[-1:]
+    if choose:
+        number, _, side = choose.partition(" ")
+        return sorted(found, key=keys[side])[int(number) - 1 : int(number)]
     return found
 
 
@@ -205,6 +211,14 @@ def _whole(mask: Bools, lab: Plane, hue: Plane) -> Bools:
         if frame_share(hole) == 0 and (size < SPECK or (size < 0.06 and coloured)):
             mask = mask | hole
     return mask
+
+
+def _placed(candidate: Candidate) -> str:
+    """Where a candidate is and how large, in words: "at the top left (3% of the picture)"."""
+    x, y = candidate.center
+    rows, columns = ("top", "", "bottom"), ("left", "", "right")
+    place = f"{rows[min(2, int(3 * y))]} {columns[min(2, int(3 * x))]}".strip() or "center"
+    return f"at the {place} ({candidate.mask.mean():.1%} of the picture)"
 
 
 def _count(number: int, name: str) -> str:

@@ -26,6 +26,7 @@ PLACES: dict[str, str] = {
     "biggest": "largest", "largest one": "largest", "最大": "largest", "smallest": "smallest", "tiniest": "smallest",
     "最小": "smallest",
 }  # fmt: skip
+SIDES = ("left", "right", "top", "bottom", "largest", "smallest")  # from which things can be counted
 ORDINALS: dict[str, str] = {
     "first": "1", "1st": "1", "second": "2", "2nd": "2", "third": "3", "3rd": "3", "fourth": "4", "4th": "4", "fifth": "5",
     "第一": "1", "第二": "2", "第三": "3", "第四": "4", "第五": "5",
@@ -34,8 +35,13 @@ ORDINALS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a target asks for: ``kind`` is "color", "grey", "sky", "subject", "background", "all", "flower", "face"
-    or "thing"."""
+    """What a target asks for.
+
+    Attributes:
+        kind: "color", "grey", "sky", "subject", "background", "all", "flower", "face" or "thing".
+        color: its English name.
+        choose: "left", ..., "largest", or a number and where it is counted from: "2 right".
+    """
 
     kind: str
     color: str = ""
@@ -53,7 +59,9 @@ def read(target: str) -> Wanted:
         return next((e for e in entries if (e in forms if e.isascii() else e in chinese)), "")
 
     place, ordinal, color = says(PLACES), says(ORDINALS), says(COLORS)
-    choose = ORDINALS[ordinal] if ordinal else PLACES[place] if place else ""
+    choose = PLACES[place] if place else ""
+    if ordinal:
+        choose = f"{ORDINALS[ordinal]} {choose if choose in SIDES else 'left'}"
     for kind, table in (("sky", SKY), ("background", BACKGROUND), ("subject", SUBJECT), ("face", FACE)):
         if says(table):
             return Wanted(kind)
