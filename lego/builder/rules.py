@@ -289,7 +289,10 @@ class _Writer:
         """The reference to where this step works; "" for everywhere."""
         target = reading.target
         drawn = "mask" in self.request.given and self.source == "$image"
-        if target and same_rest(target) and self.last_mask:
+        if keep and drawn and not target and not _region(keep):  # "all but the dog" with a box: the box is the dog's
+            self.thoughts.append(f"the given mask says where '{keep}' is")
+            where, keep = self._added("mask_invert", {"mask": "$mask"}), ""
+        elif target and same_rest(target) and self.last_mask:
             where = self._added("mask_invert", {"mask": self.last_mask})
         elif drawn and target in words.BACKGROUNDS:
             self.thoughts.append("the background is what lies outside the thing in the given mask")

@@ -146,6 +146,13 @@ def test_a_drawn_mask_says_where_unless_the_words_name_another_region() -> None:
     assert [t for t, _ in steps("blur the background", "mask")] == ["mask_refine", "mask_invert", "blur"]
 
 
+def test_a_drawn_mask_says_what_is_kept_if_all_else_is_edited() -> None:
+    found = steps("blur everything except the dog", "mask")
+    assert found[0] == ("mask_invert", {"mask": "$mask"})
+    assert found[1][1]["mask"] == "$s1"
+    assert steps("blur it but keep the sky", "mask")[0][1]["target"] == "sky"
+
+
 def test_a_second_picture_is_used_when_given_and_asked_for_when_not() -> None:
     found = steps("use as background", "mask", "reference")
     assert found[-1][1]["picture"] == "$reference"
