@@ -24,6 +24,7 @@ from lego.tools.finders.regions import (
     grabcut,
     lab_of,
     parts,
+    placed,
     separation,
 )  # fmt: skip
 from lego.tools.pixels import Plane
@@ -87,7 +88,7 @@ def find(pixels: Pixels, name: str, choose: str = "") -> Found:
         notes.append("say 'on the left' or 'the largest' to take one of them")
     others = [c for c in found if all(c is not t for t in taken)]
     if others:
-        notes.append(f"runners-up: {'; '.join(_placed(c) for c in others[:MOST_RIVALS])}")
+        notes.append(f"runners-up: {'; '.join(placed(c.mask) for c in others[:MOST_RIVALS])}")
     return Found(_whole(mask, lab, hue), round(confidence, 3), tuple(notes))
 
 
@@ -211,14 +212,6 @@ def _whole(mask: Bools, lab: Plane, hue: Plane) -> Bools:
         if frame_share(hole) == 0 and (size < SPECK or (size < 0.06 and coloured)):
             mask = mask | hole
     return mask
-
-
-def _placed(candidate: Candidate) -> str:
-    """Where a candidate is and how large, in words: "at the top left (3% of the picture)"."""
-    x, y = candidate.center
-    rows, columns = ("top", "", "bottom"), ("left", "", "right")
-    place = f"{rows[min(2, int(3 * y))]} {columns[min(2, int(3 * x))]}".strip() or "center"
-    return f"at the {place} ({candidate.mask.mean():.1%} of the picture)"
 
 
 def _count(number: int, name: str) -> str:

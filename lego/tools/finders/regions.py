@@ -124,3 +124,11 @@ def parts(mask: Bools) -> list[Bools]:
 def lab_of(pixels: Pixels) -> Plane:
     """Return float Lab of a lightly smoothed copy, so that grain does not decide."""
     return to_lab(np.asarray(cv2.medianBlur(pixels, 3), np.uint8))
+
+
+def placed(mask: Bools) -> str:
+    """Say where a region is and how large: "at the top left (3.0% of the picture)"."""
+    rows, columns = np.nonzero(mask)
+    y, x = rows.mean() / mask.shape[0], columns.mean() / mask.shape[1]
+    place = f"{('top', '', 'bottom')[int(3 * y)]} {('left', '', 'right')[int(3 * x)]}".strip() or "center"
+    return f"at the {place} ({mask.mean():.1%} of the picture)"

@@ -25,6 +25,7 @@ from lego.tools.finders.regions import (
     grabcut,
     lab_of,
     parts,
+    placed,
     separation,
 )
 from lego.tools.pixels import Plane
@@ -48,7 +49,12 @@ def find(pixels: Pixels) -> Found:
     centre = _centre(height, width)
     scored = [(_confidence(pixels, lab, mask, candidates, centre), -n, mask) for n, mask in enumerate(candidates)]
     confidence, _, best = max(scored, key=lambda item: item[:2])
-    return Found(best, round(confidence, 3), ("took the main subject; what it is cannot be checked without a network",))
+    notes = ["took the main subject; what it is cannot be checked without a network"]
+    others = [item for item in scored if (item[2] & best).sum() < 0.5 * (item[2] | best).sum()]
+    if others:
+        second, _, other = max(others, key=lambda item: item[:2])
+        notes.append(f"runner-up: {placed(other)}, confidence {second:.2f}")
+    return Found(best, round(confidence, 3), tuple(notes))
 
 
 def _candidates(pixels: Pixels, lab: Plane) -> Iterator[Bools]:
