@@ -69,8 +69,8 @@ def segment(image: Image, target: Target) -> Mask:
     if found.confidence < gate or (wanted.kind == "color" and not AREA[0] < area < AREA[1]):
         seen = "; ".join(found.notes) or "nothing"
         raise RefusedError(
-            f"'{target}' was not found with confidence: {seen}, {area:.0%} of the picture, "
-            f"confidence {found.confidence:.2f} of the {gate:.2f} that are needed",
+            f"'{target}' was not found for sure: confidence {found.confidence:.2f} of the {gate:.2f} that are needed, "
+            f"{area:.0%} of the picture; {seen}",
             hint=HINT,
             code="not_found",
             confidence=found.confidence,
