@@ -1,0 +1,253 @@
+"""Printed, built and staged: halftone, poster, pixel art, tilt-shift.
+
+Sizes count along the long side, so that a picture of 512 px and one of 12 megapixels look alike.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lego.core.codec import Pixels
+from lego.core.registry import tool
+from lego.core.values import Image, Mask
+from lego.tools.filter import Share
+from lego.tools.finders.regions import small_copy
+from lego.tools.flow import laid_over
+from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
+
+Ints = NDArray[np.int32]
+
+FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
+TOY = {"amount": 0.6}
+BLACK = {"strength": 1.0, "mode": "black"}
+FALL = 0.3  # of the height, over which sharp becomes blurred
+BLURS = (0.25, 0.5, 1.0)  # shares of the full blur that are mixed to grow it smoothly
+SCREENS = (15.0, 75.0, 0.0, 45.0)  # degrees of the cyan, magenta, yellow and black screens in print
+PRINTED = 3000  # px of the long side at which dots are drawn: round enough, and 12 megapixels take no longer
+LOOK = 1024  # px of the long side on which shapes are found
+PALETTE_SIDE = 96  # px of the long side from which a palette is taken: k-means is slow on more
+VIVID = 1.4  # weight of a and b against L: at 1 the cat's eyes lose their green, at 1.6 faces turn red in patches
+BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16 - 0.47
+
+
+@tool(
+    phrases={
+        "halftone": FULL, "half tone": FULL, "halftone print": FULL, "halftone dots": FULL, "printed dots": FULL, "print in halftone dots": FULL, "print in dots": FULL,
+        "comic dots": FULL, "ben day dots": FULL, "ben-day dots": FULL, "cmyk dots": FULL, "cmyk print": FULL,
+        "newspaper": BLACK, "newspaper print": BLACK, "black and white halftone": BLACK, "newsprint": BLACK,
+        "halftone black and white": BLACK, "半调": FULL, "半色调": FULL, "网点": FULL, "网点印刷": FULL, "报纸": BLACK,
+        "报纸印刷": BLACK, "黑白网点": BLACK,
+    }
+)  # fmt: skip
+def halftone(
+    image: Image,
+    mask: Mask | None = None,
+    strength: Share = 1.0,
+    dots: Annotated[int, Field(ge=20, le=400, description="along the long side")] = 140,
+    mode: Annotated[Literal["color", "black"], Field(description="four inks, or black on white")] = "color",
+) -> Image:
+    """Print the picture in dots of ink, as newspapers and old comics do.
+
+    Each ink has a screen of its own angle (15, 75, 0, 45 degrees); dots grow until they meet.
+    """
+    if strength == 0:
+        return image.replace(image.pixels)
+    small = small_copy(image.pixels, PRINTED)
+    pitch = max(small.shape) / dots
+    light = gaussian(small, pitch * 0.3)
+    if mode == "black":
+        grey = 255 - cv2.cvtColor(np.asarray(light, np.uint8), cv2.COLOR_RGB2GRAY)
+        paper = 255 - _screened(np.asarray(grey, np.uint8), pitch, SCREENS[3])
+        return laid_over(image, np.asarray(cv2.cvtColor(paper, cv2.COLOR_GRAY2RGB), np.uint8), strength, mask)
+    black = (255 - light.max(2)).astype(np.float32)
+    black = np.clip((black - 60) * 0.9, 0, 255).astype(np.uint8)
+    printed = cv2.bitwise_not(_screened(black, pitch, SCREENS[3]))
+    planes = []
+    for n in range(3):
+        inked = np.clip((255 - light[..., n].astype(np.float32) - black) * 255 / np.maximum(255.0 - black, 1), 0, 255)
+        inked = 255 - _screened(inked.astype(np.uint8), pitch, SCREENS[n])
+        planes.append(cv2.multiply(inked, printed, scale=1 / 255))
+    return laid_over(image, np.asarray(cv2.merge(planes), np.uint8), strength, mask)
+
+
+def _screened(ink: Pixels, pitch: float, angle: float) -> Pixels:
+    """Dots of ink (0..255) whose area is the share of ink; their rims are one pixel soft."""
+    height, width = ink.shape
+    turn = np.radians(angle)
+    k = 2 * np.pi / pitch
+    x, y = np.arange(width, dtype=np.float32) * k, np.arange(height, dtype=np.float32) * k
+
+    def wave(across: float, down: float) -> Plane:
+        """cos(across x + down y), as two outer products: no cosine of each pixel."""
+        made = np.outer(np.cos(down * y), np.cos(across * x)) - np.outer(np.sin(down * y), np.sin(across * x))
+        return np.asarray(made, np.float32)
+
+    c, s = float(np.cos(turn)), float(np.sin(turn))
+    field = wave(c, s)
+    field += wave(-s, c)  # -2..2, highest in the middle of a dot
+    levels = np.quantile(_dot(), np.linspace(1, 0, 256)).astype(np.float32)  # the height above which that share lies
+    field -= cv2.LUT(ink, levels)
+    field *= np.float32(pitch / 2 / np.pi * 160)
+    field += np.float32(127.5)
+    made = to_uint8(field)
+    made[ink == 0] = 0
+    return made
+
+
+def _dot() -> NDArray[np.float64]:
+    wave = np.cos(np.linspace(0, 2 * np.pi, 128, endpoint=False))
+    return np.asarray(wave[:, None] + wave)
+
+
+@tool(
+    phrases=dict.fromkeys(
+        (
+            "poster", "posterize", "posterise", "posterized", "poster art", "pop art", "pop art poster", "warhol",
+            "flat colors", "flat colours", "screen print", "screen printed", "silkscreen", "海报", "海报化", "波普",
+            "波普艺术", "色调分离", "丝网印刷",
+        ), FULL,
+    ),
+)  # fmt: skip
+def poster(
+    image: Image,
+    mask: Mask | None = None,
+    strength: Share = 1.0,
+    colors: Annotated[int, Field(ge=2, le=24, description="inks")] = 10,
+    detail: Annotated[float, Field(ge=0, le=1, description="how small the shapes may be")] = 0.5,
+) -> Image:
+    """Print the picture as a poster: few flat colours in clean shapes.
+
+    The palette is found by k-means in Lab, and every shape is freed from specks.
+    """
+    if strength == 0:
+        return image.replace(image.pixels)
+    small = small_copy(image.pixels, LOOK)
+    side = max(small.shape)
+    lab = to_lab(small) / np.float32(100)
+    light, radius = np.ascontiguousarray(lab[..., 0]), max(1, round(side * (0.012 - 0.01 * detail)))
+    lab = 100 * np.dstack([guided(light, np.ascontiguousarray(lab[..., n]), radius, 0.002) for n in range(3)])
+    palette = _palette(lab, colors)
+    scores = [gaussian(-np.square(lab - ink).sum(2), side * 0.0012) for ink in palette]
+    label = _best(scores, image.size)
+    bold = palette * np.array([1, 1.2, 1.2], np.float32)
+    inks = to_uint8(from_lab(np.asarray(bold[None], np.float32))[0])
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(inks), 0] = inks
+    flat = cv2.LUT(cv2.merge([label] * 3), table)
+    return laid_over(image, np.asarray(flat, np.uint8), strength, mask)
+
+
+def _best(scores: list[Plane], size: tuple[int, int]) -> Pixels:
+    """Number of the highest score at each pixel of the full size; rims are smooth, for the scores are enlarged."""
+    label, top = np.zeros(size[::-1], np.uint8), np.full(size[::-1], -np.inf, np.float32)
+    for n, score in enumerate(scores):
+        large = np.asarray(cv2.resize(score, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        label[large > top] = n
+        np.maximum(top, large, out=top)
+    return label
+
+
+def _palette(lab: Plane, colors: int) -> Plane:
+    """The colours (k-means in Lab, seeded) that stand for a picture, dark to light."""
+    step = max(1, round(max(lab.shape) / PALETTE_SIDE))
+    points = np.ascontiguousarray(lab[::step, ::step].reshape(-1, 3), np.float32)
+    points[:, 1:] *= VIVID  # small colourful things deserve an ink
+    count = min(colors, len(np.unique(points, axis=0)))
+    cv2.setRNGSeed(1)
+    rule = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 0.2)
+    _, _, centres = cv2.kmeans(points, count, None, rule, 2, cv2.KMEANS_PP_CENTERS)
+    centres = np.asarray(centres, np.float32) / np.array([1, VIVID, VIVID], np.float32)
+    return np.asarray(centres[np.argsort(centres[:, 0])], np.float32)
+
+
+def _nearest(lab: Plane, palette: Plane) -> Ints:
+    distance = np.square(lab[..., None, :] - palette).sum(3)
+    return np.asarray(distance.argmin(2), np.int32)
+
+
+@tool(
+    phrases=dict.fromkeys(
+        (
+            "pixel art", "pixelart", "8-bit", "8 bit", "8-bit look", "16-bit", "8-bit game", "8-bit art",
+            "retro game", "video game", "old video game", "像素画", "像素风", "像素风格", "像素艺术", "像素游戏",
+            "8位",
+        ), FULL,
+    ),
+)  # fmt: skip
+def pixel_art(
+    image: Image,
+    mask: Mask | None = None,
+    strength: Share = 1.0,
+    blocks: Annotated[int, Field(ge=16, le=320, description="along the long side")] = 120,
+    colors: Annotated[int, Field(ge=2, le=64, description="of the palette")] = 24,
+    dither: Annotated[float, Field(ge=0, le=1, description="how much neighbouring colours are mixed in a grid")] = 0.2,
+) -> Image:
+    """Draw the picture as pixel art: square blocks in a small palette, as on a game console."""
+    if strength == 0:
+        return image.replace(image.pixels)
+    cells = _cells(image, blocks)
+    lab = to_lab(cells)
+    lab[..., 0] += 0.35 * (lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), 1.5))  # outlines survive the blocks
+    lab[..., 1:] *= 1.15
+    palette = _palette(lab, colors)
+    tiles = np.tile(BAYER, (-(-lab.shape[0] // 4), -(-lab.shape[1] // 4)))[: lab.shape[0], : lab.shape[1]]
+    lab[..., 0] += 14 * dither * tiles
+    drawn = to_uint8(from_lab(palette[_nearest(lab, palette)]))
+    large = cv2.resize(drawn, image.size, interpolation=cv2.INTER_NEAREST)
+    return laid_over(image, np.asarray(large, np.uint8), strength, mask)
+
+
+def _cells(image: Image, count: int) -> Pixels:
+    """One pixel for each of ``count`` squares along the long side."""
+    scale = min(1.0, count / max(image.size))
+    size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    return np.asarray(cv2.resize(image.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@tool(
+    phrases=dict.fromkeys(
+        (
+            "tilt shift", "tilt-shift", "tiltshift", "miniature", "miniature scene", "miniature effect", "toy town",
+            "model village", "like a toy", "移轴", "移轴摄影", "微缩", "微缩景观", "小人国",
+        ), TOY,
+    ),
+)  # fmt: skip
+def tilt_shift(
+    image: Image,
+    mask: Mask | None = None,
+    amount: Annotated[float, Field(ge=0, le=1, description="of blur; at 1 sigma is 1.5 % of the long side")] = 0.6,
+    center: Annotated[float, Field(ge=0, le=1, description="height of the sharp band, 0 is the top")] = 0.6,
+    band: Annotated[
+        float, Field(ge=0, le=1, description="height of what stays sharp, as a share of the picture")
+    ] = 0.2,
+    vivid: Annotated[float, Field(ge=0, le=1, description="how much brighter the colours are")] = 0.4,
+) -> Image:
+    """Make the scene look like a miniature: a sharp band, blur above and below, bright colours.
+
+    Convinces on scenes seen from afar and above; on portraits and close views it is no more than blur.
+    """
+    if amount == 0 and vivid == 0:
+        return image.replace(image.pixels)
+    height = image.size[1]
+    y = (np.arange(height, dtype=np.float32) + 0.5) / height
+    far = np.clip((np.abs(y - center) - band / 2) / FALL, 0, 1)
+    at = np.interp(far * far * (3 - 2 * far), (0.0, *BLURS), range(len(BLURS) + 1))
+    sharp = image.pixels
+    if vivid:
+        lab = to_lab(sharp)
+        lab[..., 1:] *= 1 + 0.7 * vivid
+        sharp = to_uint8(from_lab(lab))
+    sigma = 0.015 * amount * max(image.size)
+    layers = [sharp, *(np.asarray(gaussian(sharp, sigma * share), np.uint8) for share in BLURS)]
+    made = np.empty_like(image.pixels)
+    for n in range(len(BLURS)):
+        rows = np.flatnonzero(np.minimum(at.astype(int), len(BLURS) - 1) == n)
+        share = np.asarray(at[rows] - n, np.float32)[:, None, None]
+        if rows.size:
+            made[rows] = to_uint8(layers[n][rows] * (1 - share) + layers[n + 1][rows] * share)
+    return blend(image, made, mask)
