@@ -37,7 +37,8 @@ BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]],
 
 @tool(
     phrases={
-        "halftone": FULL, "half tone": FULL, "halftone print": FULL, "halftone dots": FULL, "printed dots": FULL, "print in halftone dots": FULL, "print in dots": FULL,
+        "halftone": FULL, "half tone": FULL, "halftone print": FULL, "halftone dots": FULL, "printed dots": FULL,
+        "print in halftone dots": FULL, "print in dots": FULL,
         "comic dots": FULL, "ben day dots": FULL, "ben-day dots": FULL, "cmyk dots": FULL, "cmyk print": FULL,
         "newspaper": BLACK, "newspaper print": BLACK, "black and white halftone": BLACK, "newsprint": BLACK,
         "halftone black and white": BLACK, "半调": FULL, "半色调": FULL, "网点": FULL, "网点印刷": FULL, "报纸": BLACK,

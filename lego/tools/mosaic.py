@@ -28,7 +28,7 @@ FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly"
 LOOK = 1024  # px of the long side on which shapes are found
 GLASS = 720  # px of the long side on which panes are cut; their rims are drawn at full size
 COLOR_PULL = 26  # units of Lab that pull a pane's rim by one pane
-LEAD = (32.0, 30.0, 30.0, 0.0)  # the dark grey of lead between panes
+LEAD = (31.0, 31.0, 31.0, 0.0)  # the dark grey of lead between panes
 
 
 @tool(
@@ -95,7 +95,7 @@ def _grown(lab: Plane, spots: Plane, pitch: float, rounds: int) -> Ints:
     y, x = np.indices((height, width), np.float32)
     tint = lab[spots[:, 1].astype(int), spots[:, 0].astype(int)]
     label = np.zeros((height, width), np.int32)
-    reach = round(2 * pitch) + 1
+    reach = round(1.6 * pitch) + 1
     for _ in range(rounds):
         cost = np.full((height, width), np.inf, np.float32)
         for n, ((cx, cy), color) in enumerate(zip(spots, tint, strict=True)):

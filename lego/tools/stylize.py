@@ -21,6 +21,10 @@ from lego.tools.finders.regions import small_copy
 from lego.tools.flow import along, enlarged, grain, laid_over, tangents
 from lego.tools.pixels import Plane, from_lab, gaussian, guided, to_lab
 
+Thousandths = Annotated[
+    float, Field(ge=0.5, le=20, description="width of a stroke", json_schema_extra={"unit": "‰ of the long side"})
+]
+
 FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
 LINE_GAIN = 45  # from a difference in light to ink: photographs' outlines differ by .02 to .1
 FAINT = 0.004  # difference in light (0..1) under which it is noise
@@ -113,7 +117,7 @@ def color_pencil(
     cover = (0.95 - 0.45 * strokes)[..., None]  # paper shows between the strokes
     color[..., 0] = 100 - (100 - color[..., 0]) * 0.62
     color[..., 1:] *= 1.35
-    paper = np.array([97, 0, 1.5], np.float32)
+    paper = np.array([97, 0, 0], np.float32)
     color = paper + (color - paper) * cover
     color[..., 0] *= drawn
     return laid_over(image, from_lab(np.asarray(color, np.float32)), strength, mask)
@@ -141,7 +145,7 @@ def ink(
     image: Image,
     mask: Mask | None = None,
     strength: Share = 1.0,
-    width: Annotated[float, Field(ge=0.05, le=0.5, description="of a line", json_schema_extra={"unit": "%"})] = 0.14,
+    width: Thousandths = 1.4,
     blacks: Annotated[float, Field(ge=0, le=1, description="how much of the dark is filled in black")] = 0.5,
 ) -> Image:
     """Draw the picture in black ink on white paper: clean lines, and black where it is dark."""
@@ -150,7 +154,7 @@ def ink(
     small = small_copy(image.pixels, SIDE)
     light = _grey(small)
     side = max(small.shape)
-    wide = side * width / 100
+    wide = side * width / 1000
     flow = tangents(light, side * 0.004)
     calm = along(light, flow, wide * 2)
     around = gaussian(calm, side * 0.03)
@@ -219,9 +223,7 @@ def oil(
     image: Image,
     mask: Mask | None = None,
     strength: Share = 1.0,
-    brush: Annotated[
-        float, Field(ge=0.2, le=2, description="width in % of the long side", json_schema_extra={"unit": "%"})
-    ] = 0.4,
+    brush: Thousandths = 4.0,
     relief: Annotated[float, Field(ge=0, le=1, description="how much the bristles show in the light")] = 0.5,
     *,
     context: Context,
@@ -231,11 +233,11 @@ def oil(
         return image.replace(image.pixels)
     small = small_copy(image.pixels, SIDE)
     side = max(small.shape)
-    wide = side * brush / 100
+    wide = side * brush / 1000
     painted = _commonest(small, wide)
     flow = tangents(_grey(np.asarray(painted, np.uint8)), wide * 2)
     painted = along(painted, flow, wide * 2.5)
-    bristles = along(grain(painted.shape[:2], brush * 0.22, context.seed), flow, wide * 5)
+    bristles = along(grain(painted.shape[:2], brush * 0.022, context.seed), flow, wide * 5)
     bristles /= max(float(bristles.std()), 1e-3)
     height = bristles * np.float32(0.016) + gaussian(painted.mean(2) / np.float32(255), wide * 0.3)
     shine = (height - np.roll(height, (1, 1), (0, 1))) * np.float32(side / 1000)
