@@ -18,9 +18,8 @@ from lego.core.values import Image, Mask
 from lego.tools.filter import Share
 from lego.tools.finders.regions import small_copy
 from lego.tools.flow import laid_over
+from lego.tools.palette import nearest, palette
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
-
-Ints = NDArray[np.int32]
 
 FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
 TOY = {"amount": 0.6}
@@ -30,8 +29,6 @@ BLURS = (0.25, 0.5, 1.0)  # shares of the full blur that are mixed to grow it sm
 SCREENS = (15.0, 75.0, 0.0, 45.0)  # degrees of the cyan, magenta, yellow and black screens in print
 PRINTED = 3000  # px of the long side at which dots are drawn: round enough, and 12 megapixels take no longer
 LOOK = 1024  # px of the long side on which shapes are found
-PALETTE_SIDE = 96  # px of the long side from which a palette is taken: k-means is slow on more
-VIVID = 1.4  # weight of a and b against L: at 1 the cat's eyes lose their green, at 1.6 faces turn red in patches
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16 - 0.47
 
 
@@ -132,13 +129,12 @@ def poster(
     lab = to_lab(small) / np.float32(100)
     light, radius = np.ascontiguousarray(lab[..., 0]), max(1, round(side * (0.012 - 0.01 * detail)))
     lab = 100 * np.dstack([guided(light, np.ascontiguousarray(lab[..., n]), radius, 0.002) for n in range(3)])
-    palette = _palette(lab, colors)
-    scores = [gaussian(-np.square(lab - ink).sum(2), side * 0.0012) for ink in palette]
+    inks = palette(lab, colors)
+    scores = [gaussian(-np.square(lab - ink).sum(2), side * 0.0012) for ink in inks]
     label = _best(scores, image.size)
-    bold = palette * np.array([1, 1.2, 1.2], np.float32)
-    inks = to_uint8(from_lab(np.asarray(bold[None], np.float32))[0])
+    bold = np.asarray(inks[None] * np.array([1, 1.2, 1.2], np.float32), np.float32)
     table = np.zeros((256, 1, 3), np.uint8)
-    table[: len(inks), 0] = inks
+    table[: len(inks), 0] = to_uint8(from_lab(bold)[0])
     flat = cv2.LUT(cv2.merge([label] * 3), table)
     return laid_over(image, np.asarray(flat, np.uint8), strength, mask)
 
@@ -151,24 +147,6 @@ def _best(scores: list[Plane], size: tuple[int, int]) -> Pixels:
         label[large > top] = n
         np.maximum(top, large, out=top)
     return label
-
-
-def _palette(lab: Plane, colors: int) -> Plane:
-    """The colours (k-means in Lab, seeded) that stand for a picture, dark to light."""
-    step = max(1, round(max(lab.shape) / PALETTE_SIDE))
-    points = np.ascontiguousarray(lab[::step, ::step].reshape(-1, 3), np.float32)
-    points[:, 1:] *= VIVID  # small colourful things deserve an ink
-    count = min(colors, len(np.unique(points, axis=0)))
-    cv2.setRNGSeed(1)
-    rule = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 0.2)
-    _, _, centres = cv2.kmeans(points, count, None, rule, 2, cv2.KMEANS_PP_CENTERS)
-    centres = np.asarray(centres, np.float32) / np.array([1, VIVID, VIVID], np.float32)
-    return np.asarray(centres[np.argsort(centres[:, 0])], np.float32)
-
-
-def _nearest(lab: Plane, palette: Plane) -> Ints:
-    distance = np.square(lab[..., None, :] - palette).sum(3)
-    return np.asarray(distance.argmin(2), np.int32)
 
 
 @tool(
@@ -195,10 +173,10 @@ def pixel_art(
     lab = to_lab(cells)
     lab[..., 0] += 0.35 * (lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), 1.5))  # outlines survive the blocks
     lab[..., 1:] *= 1.15
-    palette = _palette(lab, colors)
+    shades = palette(lab, colors)
     tiles = np.tile(BAYER, (-(-lab.shape[0] // 4), -(-lab.shape[1] // 4)))[: lab.shape[0], : lab.shape[1]]
     lab[..., 0] += 14 * dither * tiles
-    drawn = to_uint8(from_lab(palette[_nearest(lab, palette)]))
+    drawn = to_uint8(from_lab(shades[nearest(lab, shades)]))
     large = cv2.resize(drawn, image.size, interpolation=cv2.INTER_NEAREST)
     return laid_over(image, np.asarray(large, np.uint8), strength, mask)
 
