@@ -5,6 +5,7 @@ Sizes count along the long side, so that a picture of 512 px and one of 12 megap
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import cv2
@@ -27,6 +28,8 @@ BLACK = {"strength": 1.0, "mode": "black"}
 FALL = 0.3  # of the height, over which sharp becomes blurred
 BLURS = (0.25, 0.5, 1.0)  # shares of the full blur that are mixed to grow it smoothly
 SCREENS = (15.0, 75.0, 0.0, 45.0)  # degrees of the cyan, magenta, yellow and black screens in print
+GREY = 2  # of 255 between the channels, up to which a picture has no colour and needs none of the inks
+FINEST = 6  # px from dot to dot that a dot needs to be one
 PRINTED = 3000  # px of the long side at which dots are drawn: round enough, and 12 megapixels take no longer
 LOOK = 1024  # px of the long side on which shapes are found
 BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16 - 0.47
@@ -56,21 +59,32 @@ def halftone(
     if strength == 0:
         return image.replace(image.pixels)
     small = small_copy(image.pixels, PRINTED)
+    fine = min(8, math.ceil(FINEST * dots / max(small.shape)))
+    if fine > 1:  # dots of few pixels are drawn larger and scaled down, or they would be no dots
+        small = np.asarray(cv2.resize(small, None, fx=fine, fy=fine, interpolation=cv2.INTER_CUBIC), np.uint8)
     pitch = max(small.shape) / dots
-    light = gaussian(small, pitch * 0.3)
-    if mode == "black":
-        grey = 255 - cv2.cvtColor(np.asarray(light, np.uint8), cv2.COLOR_RGB2GRAY)
-        paper = 255 - _screened(np.asarray(grey, np.uint8), pitch, SCREENS[3])
-        return laid_over(image, np.asarray(cv2.cvtColor(paper, cv2.COLOR_GRAY2RGB), np.uint8), strength, mask)
-    black = (255 - light.max(2)).astype(np.float32)
-    black = np.clip((black - 60) * 0.9, 0, 255).astype(np.uint8)
-    printed = cv2.bitwise_not(_screened(black, pitch, SCREENS[3]))
+    light = np.asarray(gaussian(small, pitch * 0.3), np.uint8)
+    if mode == "black" or not (np.ptp(small, 2) > GREY).any():
+        grey = np.asarray(cv2.bitwise_not(cv2.cvtColor(light, cv2.COLOR_RGB2GRAY)), np.uint8)
+        made: Pixels = cv2.bitwise_not(_screened(grey, pitch, SCREENS[3]))
+    else:
+        made = _four_inks(light, pitch)
+    if fine > 1:
+        made = np.asarray(cv2.resize(made, image.size, interpolation=cv2.INTER_AREA), np.uint8)
+    return laid_over(image, made, strength, mask)
+
+
+def _four_inks(light: Pixels, pitch: float) -> Pixels:
+    """Print cyan, magenta, yellow and, where all three would lie thick, black; on average the colour stays."""
+    grey = 255 - light.max(2).astype(np.float32)
+    black = np.clip((grey - 60) * 0.9, 0, 255).astype(np.uint8)
+    paper = cv2.bitwise_not(_screened(black, pitch, SCREENS[3]))
     planes = []
     for n in range(3):
-        inked = np.clip((255 - light[..., n].astype(np.float32) - black) * 255 / np.maximum(255.0 - black, 1), 0, 255)
-        inked = 255 - _screened(inked.astype(np.uint8), pitch, SCREENS[n])
-        planes.append(cv2.multiply(inked, printed, scale=1 / 255))
-    return laid_over(image, np.asarray(cv2.merge(planes), np.uint8), strength, mask)
+        ink = (255 - light[..., n].astype(np.float32) - black) * 255 / np.maximum(255.0 - black, 1)
+        dots = _screened(np.clip(ink, 0, 255).astype(np.uint8), pitch, SCREENS[n])
+        planes.append(cv2.multiply(cv2.bitwise_not(dots), paper, scale=1 / 255))
+    return np.asarray(cv2.merge(planes), np.uint8)
 
 
 def _screened(ink: Pixels, pitch: float, angle: float) -> Pixels:
@@ -89,12 +103,11 @@ def _screened(ink: Pixels, pitch: float, angle: float) -> Pixels:
     field = wave(c, s)
     field += wave(-s, c)  # -2..2, highest in the middle of a dot
     levels = np.quantile(_dot(), np.linspace(1, 0, 256)).astype(np.float32)  # the height above which that share lies
+    levels[0], levels[-1] = 6, -6  # no ink is no dot, full ink leaves no gap
     field -= cv2.LUT(ink, levels)
     field *= np.float32(pitch / 2 / np.pi * 160)
     field += np.float32(127.5)
-    made = to_uint8(field)
-    made[ink == 0] = 0
-    return made
+    return to_uint8(field)
 
 
 def _dot() -> NDArray[np.float64]:
@@ -127,10 +140,14 @@ def poster(
     small = small_copy(image.pixels, LOOK)
     side = max(small.shape)
     lab = to_lab(small) / np.float32(100)
-    light, radius = np.ascontiguousarray(lab[..., 0]), max(1, round(side * (0.012 - 0.01 * detail)))
-    lab = 100 * np.dstack([guided(light, np.ascontiguousarray(lab[..., n]), radius, 0.002) for n in range(3)])
+    light, radius, eps = (
+        np.ascontiguousarray(lab[..., 0]),
+        max(1, round(side * (0.012 - 0.01 * detail))),
+        0.004 - 0.003 * detail,
+    )
+    lab = 100 * np.dstack([guided(light, np.ascontiguousarray(lab[..., n]), radius, eps) for n in range(3)])
     inks = palette(lab, colors)
-    scores = [gaussian(-np.square(lab - ink).sum(2), side * 0.0012) for ink in inks]
+    scores = [gaussian(-np.square(lab - ink).sum(2), side * (0.0035 - 0.003 * detail)) for ink in inks]
     label = _best(scores, image.size)
     bold = np.asarray(inks[None] * np.array([1, 1.2, 1.2], np.float32), np.float32)
     table = np.zeros((256, 1, 3), np.uint8)

@@ -32,16 +32,13 @@ NOISE_WINDOW = 2048  # px: noise is the same all over, and must not be scaled aw
 BRIGHTNESS = ((20, "very dark"), (33, "dark"), (62, "of medium brightness"), (80, "bright"), (101, "very bright"))
 CONTRAST = ((20, "very flat"), (40, "low in contrast"), (75, ""), (101, "high in contrast"))
 SATURATION = ((2, "without colour"), (9, "pale in colour"), (32, ""), (200, "vivid in colour"))
-SHARPNESS = (
-    (0.14, "blurred"),
-    (0.3, "a little soft"),
-    (2, "sharp"),
-)  # sharp ones have .37-.59, blurred by 1 px .15-.26
+# sharp photographs have .37-.59, blurred by 1 px .15-.26; nothing at all is told of a picture without edges
+SHARPNESS = ((0.01, ""), (0.14, "blurred"), (0.3, "a little soft"), (2, "sharp"))
 NOISE = ((3, "clean"), (7, "a little noisy"), (256, "noisy"))  # of 255; the photographs have up to 2.6
 BLACK, WHITE = 3, 252  # to 3 and from 252 nothing can be told apart
 CLIPPED = 0.02  # share of black or white pixels that is worth a word
 CAST = 4.0  # Lab units: astronaut and china, which look neutral, have 3.6 and 1.9
-CASTS = ((25, "magenta"), (115, "warm"), (215, "green"), (305, "cool"), (361, "magenta"))  # degrees of hue in Lab
+CASTS = ((25, "magenta"), (115, "warm"), (190, "green"), (305, "cool"), (361, "magenta"))  # degrees of hue in Lab
 COLORS = 8  # clusters, before those of one name are joined
 WORTH_NAMING = 0.06  # share of the picture from which a colour is named
 LEVEL = 0.3  # degrees: less is not seen

@@ -46,7 +46,7 @@ def stained_glass(
     panes: Annotated[int, Field(ge=50, le=3000, description="in the whole picture")] = 700,
     lead: Annotated[float, Field(ge=0, le=1, description="width of the dark lines")] = 0.5,
     *,
-    context: Context,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Turn the picture into a stained glass window: bright panes that follow its shapes, set in lead."""
     if strength == 0 or (mask is not None and mask.box is None):
@@ -127,7 +127,7 @@ def low_poly(
     strength: Share = 1.0,
     points: Annotated[int, Field(ge=50, le=6000, description="corners of triangles")] = 2400,
     *,
-    context: Context,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Build the picture from flat triangles, small where there is detail."""
     if strength == 0 or (mask is not None and mask.box is None):

@@ -51,7 +51,7 @@ def sketch(
     strength: Share = 1.0,
     shading: Annotated[float, Field(ge=0, le=1, description="how much of the dark is hatched")] = 0.5,
     *,
-    context: Context,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Draw the picture in pencil on white paper, with lines and hatched shadows."""
     if strength == 0 or (mask is not None and mask.box is None):
@@ -103,7 +103,7 @@ def color_pencil(
     strength: Share = 1.0,
     shading: Annotated[float, Field(ge=0, le=1, description="how much of the dark is hatched")] = 0.4,
     *,
-    context: Context,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Draw the picture with coloured pencils on white paper."""
     if strength == 0 or (mask is not None and mask.box is None):
@@ -224,9 +224,9 @@ def oil(
     mask: Mask | None = None,
     strength: Share = 1.0,
     brush: Thousandths = 4.0,
-    relief: Annotated[float, Field(ge=0, le=1, description="how much the bristles show in the light")] = 0.5,
+    relief: Annotated[float, Field(ge=0, le=1, description="how much the bristles show in the light")] = 0.4,
     *,
-    context: Context,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Paint the picture in oil: strokes that follow its forms, thick enough to catch the light."""
     if strength == 0 or (mask is not None and mask.box is None):
@@ -278,7 +278,7 @@ def watercolor(
     wetness: Annotated[float, Field(ge=0, le=1, description="how far the colours run")] = 0.5,
     paper: Annotated[float, Field(ge=0, le=1, description="how much the paper's grain shows")] = 0.5,
     *,
-    context: Context,
+    context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Paint the picture in watercolour: flat washes, darker rims, and the grain of the paper.
 
@@ -288,9 +288,9 @@ def watercolor(
         return image.replace(image.pixels)
     small = small_copy(image.pixels, 1280)
     side = max(small.shape)
-    washed = _commonest(small, side * (0.002 + 0.006 * wetness), 12)
+    washed = _commonest(small, side * (0.001 + 0.008 * wetness), 12)
     flow = tangents(_grey(np.asarray(washed, np.uint8)), side * 0.006)
-    washed = along(washed, flow, side * 0.006)
+    washed = along(washed, flow, side * (0.002 + 0.008 * wetness))
     lab = to_lab(np.asarray(washed, np.uint8))
     lab[..., 0] = 100 - (100 - lab[..., 0]) * 0.78
     lab[..., 1:] *= 1.25
