@@ -18,13 +18,11 @@ from lego.core.registry import tool
 from lego.core.values import Image, Mask
 from lego.tools.filter import Share
 from lego.tools.finders.regions import small_copy
-from lego.tools.flow import laid_over
+from lego.tools.flow import FULL, asked, laid_over
 from lego.tools.palette import nearest, palette
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
 
-FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
-TOY = {"amount": 0.6}
-BLACK = {"strength": 1.0, "mode": "black"}
+TOY = {"amount": 0.6}  # what "miniature" implies
 FALL = 0.3  # of the height, over which sharp becomes blurred
 BLURS = (0.25, 0.5, 1.0)  # shares of the full blur that are mixed to grow it smoothly
 SCREENS = (15.0, 75.0, 0.0, 45.0)  # degrees of the cyan, magenta, yellow and black screens in print
@@ -37,12 +35,21 @@ BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]],
 
 @tool(
     phrases={
-        "halftone": FULL, "half tone": FULL, "halftone print": FULL, "halftone dots": FULL, "printed dots": FULL,
-        "print in halftone dots": FULL, "print in dots": FULL,
-        "comic dots": FULL, "ben day dots": FULL, "ben-day dots": FULL, "cmyk dots": FULL, "cmyk print": FULL,
-        "newspaper": BLACK, "newspaper print": BLACK, "black and white halftone": BLACK, "newsprint": BLACK,
-        "halftone black and white": BLACK, "半调": FULL, "半色调": FULL, "网点": FULL, "网点印刷": FULL, "报纸": BLACK,
-        "报纸印刷": BLACK, "黑白网点": BLACK,
+        **asked(
+            FULL,
+            nouns=(
+                "half tone", "halftone print", "printed dots", "print in halftone dots", "print in dots", "comic dots",
+                "ben day dots", "ben-day dots", "cmyk dots", "cmyk print", "半调", "半色调", "网点印刷", "网点效果",
+            ),
+            aimed=("halftone", "halftone dots", "网点"),
+        ),
+        **asked(
+            {**FULL, "mode": "black"},
+            nouns=(
+                "like newspaper", "newspaper print", "newspaper style", "newspaper effect", "newsprint",
+                "black and white halftone", "halftone black and white", "报纸印刷", "报纸风格", "报纸效果", "黑白网点",
+            ),
+        ),
     }
 )  # fmt: skip
 def halftone(
@@ -116,15 +123,22 @@ def _dot() -> NDArray[np.float64]:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "poster", "posterize", "posterise", "posterized", "poster art", "pop art", "pop art poster", "warhol",
-            "flat colors", "flat colours", "screen print", "screen printed", "silkscreen", "海报", "海报化", "波普",
-            "波普艺术", "色调分离", "丝网印刷",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "posterized", "poster style", "poster look", "poster effect", "like poster", "into poster", "as poster",
+            "make poster", "warhol", "flat colors", "flat colours", "screen print", "screen printed", "silkscreen",
+            "海报风格", "海报效果", "海报化", "变成海报", "波普", "波普风格", "色调分离", "丝网印刷",
+        ),
+        aimed=(
+            "poster art", "pop art", "pop art poster", "波普艺术",
+        ),
+        verbs=(
+            "posterize", "posterise",
+        ),
     ),
 )  # fmt: skip
-def poster(
+def posterize(
     image: Image,
     mask: Mask | None = None,
     strength: Share = 1.0,
@@ -140,11 +154,8 @@ def poster(
     small = small_copy(image.pixels, LOOK)
     side = max(small.shape)
     lab = to_lab(small) / np.float32(100)
-    light, radius, eps = (
-        np.ascontiguousarray(lab[..., 0]),
-        max(1, round(side * (0.012 - 0.01 * detail))),
-        0.004 - 0.003 * detail,
-    )
+    light = np.ascontiguousarray(lab[..., 0])
+    radius, eps = max(1, round(side * (0.012 - 0.01 * detail))), 0.004 - 0.003 * detail
     lab = 100 * np.dstack([guided(light, np.ascontiguousarray(lab[..., n]), radius, eps) for n in range(3)])
     inks = palette(lab, colors)
     scores = [gaussian(-np.square(lab - ink).sum(2), side * (0.0035 - 0.003 * detail)) for ink in inks]
@@ -167,12 +178,16 @@ def _best(scores: list[Plane], size: tuple[int, int]) -> Pixels:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "pixel art", "pixelart", "8-bit", "8 bit", "8-bit look", "16-bit", "8-bit game", "8-bit art",
-            "retro game", "video game", "old video game", "像素画", "像素风", "像素风格", "像素艺术", "像素游戏",
+    phrases=asked(
+        FULL,
+        nouns=(
+            "pixelart", "8-bit", "8 bit", "8-bit look", "16-bit", "8-bit game", "8-bit art", "retro game",
+            "like video game", "into video game", "like old video game", "像素风", "像素风格", "像素艺术", "像素游戏",
             "8位",
-        ), FULL,
+        ),
+        aimed=(
+            "pixel art", "像素画",
+        ),
     ),
 )  # fmt: skip
 def pixel_art(
@@ -206,11 +221,12 @@ def _cells(image: Image, count: int) -> Pixels:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
+    phrases=asked(
+        TOY,
+        nouns=(
             "tilt shift", "tilt-shift", "tiltshift", "miniature", "miniature scene", "miniature effect", "toy town",
-            "model village", "like a toy", "移轴", "移轴摄影", "微缩", "微缩景观", "小人国",
-        ), TOY,
+            "model village", "like toy", "移轴", "移轴摄影", "移轴效果", "微缩", "微缩景观", "小人国",
+        ),
     ),
 )  # fmt: skip
 def tilt_shift(

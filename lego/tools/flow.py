@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -11,8 +12,29 @@ from numpy.typing import NDArray
 from lego.core.values import Image, Mask
 from lego.tools.pixels import Plane, blend, gaussian, to_uint8
 
+FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
+AIMED = ("turn {target} into *", "make {target} *", "make {target} like *", "convert {target} to *")
+AIMED_CHINESE = ("{target}变成*", "{target}转成*", "{target}改成*", "{target}做成*")
 TAPS = (1, 3, 9)  # thirds of thirds: three passes of three taps make an even stroke of 27 steps
 GRAIN_CELLS = 1000  # of noise along the long side at a grain of 0.1 %
+
+
+def asked(
+    args: Mapping[str, Any], nouns: Sequence[str], aimed: Sequence[str] = (), verbs: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Return the ways to ask for a style, as phrases of a tool.
+
+    Args:
+        args: what they imply.
+        nouns: they mean the whole picture, or "brighten the sketch" would be a sketch of something called "brighten".
+        aimed: nouns that a thing can be turned into as well: "turn the cup into a cartoon".
+        verbs: phrases that stand for themselves, with whatever they are about.
+    """
+    found = {noun: {**args, "target": "everything"} for noun in (*nouns, *aimed)}
+    for noun in aimed:
+        for form in AIMED if noun.isascii() else AIMED_CHINESE:
+            found[form.replace("*", noun)] = dict(args)
+    return found | {verb: dict(args) for verb in verbs}
 
 
 def laid_over(image: Image, made: NDArray[Any], strength: float, mask: Mask | None) -> Image:

@@ -19,12 +19,11 @@ from lego.core.signature import Context
 from lego.core.values import Image, Mask
 from lego.tools.filter import Share
 from lego.tools.finders.regions import small_copy
-from lego.tools.flow import enlarged, laid_over
+from lego.tools.flow import FULL, asked, enlarged, laid_over
 from lego.tools.pixels import Plane, from_lab, gaussian, to_lab, to_uint8
 
 Ints = NDArray[np.int32]
 
-FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
 LOOK = 1024  # px of the long side on which shapes are found
 GLASS = 720  # px of the long side on which panes are cut; their rims are drawn at full size
 COLOR_PULL = 26  # units of Lab that pull a pane's rim by one pane
@@ -32,11 +31,14 @@ LEAD = (31.0, 31.0, 31.0, 0.0)  # the dark grey of lead between panes
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "stained glass", "stained-glass", "stained glass window", "church window", "leaded glass",
-            "glass mosaic", "彩色玻璃", "彩绘玻璃", "彩窗", "花窗", "玻璃花窗",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "stained-glass", "leaded glass", "church window", "glass mosaic", "彩窗", "花窗", "玻璃花窗", "彩绘玻璃",
+        ),
+        aimed=(
+            "stained glass", "stained glass window", "彩色玻璃",
+        ),
     ),
 )  # fmt: skip
 def stained_glass(
@@ -114,11 +116,15 @@ def _grown(lab: Plane, spots: Plane, pitch: float, rounds: int) -> Ints:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "low poly", "low-poly", "lowpoly", "low polygon", "polygon art", "polygonal", "polygons", "triangles",
-            "flat triangles", "geometric shapes", "低多边形", "多边形", "三角形",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "lowpoly", "low polygon", "polygon art", "polygonal", "flat triangles", "made of triangles",
+            "低多边形风格",
+        ),
+        aimed=(
+            "low poly", "low-poly", "低多边形",
+        ),
     ),
 )  # fmt: skip
 def low_poly(

@@ -10,7 +10,7 @@ from lego.tools.pixels import Plane, to_lab
 
 Ints = NDArray[np.int32]
 SIDE = 96  # px of the long side from which a palette is taken: k-means is slow on more
-VIVID = 1.4  # weight of a and b against L: at 1 the cat's eyes lose their green, at 1.6 faces turn red in patches
+VIVID = 1.4  # weight of a and b against L: small colourful things get a colour; at 1.6 faces turn red in patches
 NAMES = {
     # what people call a colour, by examples; several of a name where it is wide
     "black": ("#0b0b0b", "#1c1c1e"), "dark grey": ("#3c3c3c", "#505254"), "grey": ("#6e6e70", "#8c8c8c", "#a2a2a2"),

@@ -18,14 +18,13 @@ from lego.core.signature import Context
 from lego.core.values import Image, Mask
 from lego.tools.filter import Share
 from lego.tools.finders.regions import small_copy
-from lego.tools.flow import along, enlarged, grain, laid_over, tangents
+from lego.tools.flow import FULL, along, asked, enlarged, grain, laid_over, tangents
 from lego.tools.pixels import Plane, from_lab, gaussian, guided, to_lab
 
 Thousandths = Annotated[
     float, Field(ge=0.5, le=20, description="width of a stroke", json_schema_extra={"unit": "‰ of the long side"})
 ]
 
-FULL = {"strength": 1.0}  # what the bare words imply; "a little" and "slightly" take less
 LINE_GAIN = 45  # from a difference in light to ink: photographs' outlines differ by .02 to .1
 FAINT = 0.004  # difference in light (0..1) under which it is noise
 WHITE_FROM = 65  # percentile of light from which paper stays white
@@ -37,12 +36,19 @@ def _grey(pixels: Pixels) -> Plane:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "sketch", "pencil sketch", "pencil drawing", "pencil", "graphite drawing", "hand drawn", "drawn by hand",
-            "drawn in pencil", "draw in pencil", "draw with pencil", "drawn with pencil", "sketch of {target}",
-            "素描", "铅笔画", "铅笔素描", "手绘", "速写", "素描{target}",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "in pencil", "with pencil", "graphite drawing", "hand drawn", "drawn by hand", "drawn in pencil",
+            "drawn with pencil", "手绘", "速写", "铅笔素描", "手绘风格",
+        ),
+        aimed=(
+            "pencil sketch", "pencil drawing", "sketch", "素描", "铅笔画",
+        ),
+        verbs=(
+            "sketch {target}", "sketch of {target}", "draw {target} in pencil", "draw {target} with pencil",
+            "draw in pencil", "draw with pencil",
+        ),
     ),
 )  # fmt: skip
 def sketch(
@@ -87,14 +93,20 @@ def _hatched(shape: tuple[int, int], angle: float, length: float, seed: int) -> 
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "colored pencil", "coloured pencil", "color pencil", "colored pencils", "coloured pencils",
-            "colored pencil drawing", "coloured pencil drawing", "drawn with colored pencils",
-            "drawn with coloured pencils", "crayon", "draw with colored pencils", "draw with coloured pencils",
-            "draw in colored pencil", "draw in coloured pencil", "crayon drawing", "彩铅", "彩铅画", "彩色铅笔",
-            "彩色铅笔画", "蜡笔画",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "color pencil", "colored pencils", "coloured pencils", "in colored pencil", "in coloured pencil",
+            "crayon drawing", "in crayon", "drawn with colored pencils", "drawn with coloured pencils", "彩铅",
+            "彩铅画", "彩色铅笔", "蜡笔画",
+        ),
+        aimed=(
+            "colored pencil drawing", "coloured pencil drawing", "彩色铅笔画",
+        ),
+        verbs=(
+            "draw with colored pencils", "draw with coloured pencils", "draw {target} with colored pencils",
+            "draw {target} with coloured pencils", "draw {target} in crayon",
+        ),
     ),
 )  # fmt: skip
 def color_pencil(
@@ -133,12 +145,18 @@ def _lines(light: Plane, width: float, flow: Plane) -> Plane:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "ink drawing", "ink", "inked", "line art", "lineart", "line drawing", "pen and ink", "pen drawing",
-            "drawn in ink", "draw in ink", "outline drawing", "outlines only", "only outlines", "线稿", "线描",
-            "线条画", "钢笔画", "墨线", "水墨线描", "黑白线稿",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "ink", "in ink", "pen and ink", "pen drawing", "drawn in ink", "outline drawing", "outlines only",
+            "only outlines", "lineart", "线描", "线条画", "钢笔画", "墨线", "黑白线稿",
+        ),
+        aimed=(
+            "ink drawing", "line drawing", "line art", "线稿",
+        ),
+        verbs=(
+            "draw {target} in ink", "draw in ink",
+        ),
     ),
 )  # fmt: skip
 def ink(
@@ -169,11 +187,18 @@ def ink(
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "cartoon", "cartoonize", "cartoonise", "cartoonify", "cartoonish", "toon", "comic", "comic book",
-            "comic strip", "cel shading", "cel shaded", "卡通", "卡通化", "卡通画", "漫画", "动漫",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "cartoonish", "toon", "comic style", "comic look", "comic effect", "comic book style", "comic strip",
+            "cel shading", "cel shaded", "卡通化", "卡通画", "卡通风格", "漫画风格", "漫画效果", "漫画化", "动漫风格",
+        ),
+        aimed=(
+            "cartoon", "comic", "comic book", "卡通", "漫画",
+        ),
+        verbs=(
+            "cartoonize", "cartoonise", "cartoonify",
+        ),
     ),
 )  # fmt: skip
 def cartoon(
@@ -211,12 +236,19 @@ def _flattened(pixels: Pixels, sigma: float, rounds: int = 3) -> Plane:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "oil painting", "oil paint", "oil painted", "oil", "painterly", "into painting", "like painting",
-            "as painting", "like painted", "painted in oil", "painted in oils", "brush strokes", "油画",
-            "oil painted look", "paint with oil", "油画笔触", "绘画",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "oil", "in oil", "in oils", "oil paint", "oil painted", "painterly", "into painting", "like painting",
+            "as painting", "like painted", "painted in oil", "painted in oils", "brush strokes", "油画风格",
+            "油画笔触", "变成绘画",
+        ),
+        aimed=(
+            "oil painting", "painting", "油画",
+        ),
+        verbs=(
+            "paint {target} in oil", "paint with oil",
+        ),
     ),
 )  # fmt: skip
 def oil(
@@ -263,12 +295,18 @@ def _commonest(pixels: Pixels, radius: float, bins: int = 8) -> Plane:
 
 
 @tool(
-    phrases=dict.fromkeys(
-        (
-            "watercolor", "watercolour", "watercolor painting", "watercolour painting", "watercolors",
-            "watercolours", "painted in watercolor", "painted in watercolour", "water color", "water colour",
-            "aquarelle", "水彩", "水彩画", "水彩画面",
-        ), FULL,
+    phrases=asked(
+        FULL,
+        nouns=(
+            "watercolors", "watercolours", "in watercolor", "in watercolour", "painted in watercolor",
+            "painted in watercolour", "water color", "water colour", "aquarelle", "水彩风格",
+        ),
+        aimed=(
+            "watercolor", "watercolour", "watercolor painting", "watercolour painting", "水彩", "水彩画",
+        ),
+        verbs=(
+            "paint {target} in watercolor", "paint {target} in watercolour",
+        ),
     ),
 )  # fmt: skip
 def watercolor(
