@@ -260,19 +260,22 @@ def _check_outputs(output: Path, report: Path | None, *inputs: Any) -> None:
 
 
 def _write(result: EditResult, editor: Editor, output: Path, report: Path | None) -> None:
+    """Write what there is to write: a result of words alone is printed and leaves the output as it is."""
     from lego.core.codec import write_whole
 
     page = result.report() if report else ""
-    result.write(output, editor.settings.metadata)
+    if result.pictured:
+        result.write(output, editor.settings.metadata)
     if report:
         write_whole(report, page.encode())
 
 
 def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) -> None:
+    written = [str(path) for path in (output if result.pictured else None, report) if path]
     if as_json:
         from lego.editor import dump
 
-        print(dump(result, str(output)))
+        print(dump(result, str(output) if result.pictured else None))
         return
     for step in result.workflow.steps:
         args = ", ".join(
@@ -281,7 +284,10 @@ def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) 
         print(f"  {step.id:4} {step.tool}({args})")
     for note in result.notes:
         print(f"  note: {note}")
-    print(f"wrote {output}{f' and {report}' if report else ''}")
+    for text in result.texts:
+        print(text)
+    if written:
+        print(f"wrote {' and '.join(written)}")
 
 
 def _described(tool: Tool[..., Any]) -> str:

@@ -71,6 +71,21 @@ class EditResult:
         return tuple(value for value in self.values if isinstance(value, Image))
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """All results that are neither pictures nor masks, as text: what a tool has to tell."""
+        return tuple(str(value) for value in self.values if not isinstance(value, Image | Mask))
+
+    @property
+    def pictured(self) -> bool:
+        """Is there a picture or a mask among the results?"""
+        return len(self.texts) < len(self.values)
+
+    @property
+    def shown(self) -> Image:
+        """The picture to look at: the result, or the source where the results are words alone."""
+        return self.image if self.pictured else self.source
+
+    @property
     def notes(self) -> list[str]:
         """What was done on the user's behalf, as sentences."""
         return self.trace.notes
@@ -97,16 +112,19 @@ class EditResult:
     def report(self) -> str:
         """Return a page of HTML with the picture of every step."""
         title = self.instruction or "A workflow, run again"
-        return page(title, self.source, self.image, self.workflow, self.trace, self.run.outputs)
+        return page(title, self.source, self.shown, self.workflow, self.trace, self.run.outputs)
 
     def save(self, folder: str | Path) -> Path:
-        """Write result.png, every step's picture or mask, workflow.json, trace.json and report.html into a folder."""
+        """Write a folder: result.png (or .txt), each step's pictures, workflow.json, trace.json, report.html."""
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImageError(f"the folder cannot be made: {error.strerror}", where=str(folder)) from None
-        self.write(folder / "result.png")
+        if self.pictured:
+            self.write(folder / "result.png")
+        if self.texts:
+            write_whole(folder / "result.txt", "\n".join((*self.texts, "")).encode())
         for name, outputs in self.run.outputs.items():
             for output, value in outputs.items():
                 if isinstance(value, Image | Mask):
@@ -117,10 +135,10 @@ class EditResult:
         return folder
 
     def _repr_png_(self) -> bytes:
-        return self.image._repr_png_()
+        return self.shown._repr_png_()
 
     def _repr_html_(self) -> str:
-        return fragment(self.source, self.image, self.workflow, self.trace, self.run.outputs)
+        return fragment(self.source, self.shown, self.workflow, self.trace, self.run.outputs)
 
 
 class Editor:
@@ -350,10 +368,10 @@ def _boxed(picture: Image, box: Box) -> Mask:
     return Mask.from_box(picture.size, box)
 
 
-def dump(result: EditResult, path: str) -> str:
-    """Return an edit as JSON text: where the picture is, the notes, the workflow and the trace."""
-    facts = {"output": path, "notes": result.notes, "workflow": result.workflow.dump(), "trace": result.trace.dump()}
-    return json.dumps(facts, ensure_ascii=False, indent=2)
+def dump(result: EditResult, path: str | None) -> str:
+    """Return an edit as JSON text: where the picture is (null if there is none), texts, notes, workflow and trace."""
+    facts = {"output": path, "texts": result.texts, "notes": result.notes, "workflow": result.workflow.dump()}
+    return json.dumps({**facts, "trace": result.trace.dump()}, ensure_ascii=False, indent=2)
 
 
 __all__ = ["EditResult", "Editor", "check_suffix", "edit", "load_workflow", "plan", "run"]

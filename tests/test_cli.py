@@ -73,6 +73,30 @@ def test_json_output_and_the_report_hold_the_trace(coffee: Path, tmp_path: Path)
     assert "flip it" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_a_result_in_words_is_printed_and_nothing_is_written(coffee: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    done = lego("edit", coffee, "describe it", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert "vivid in colour" in done.stdout
+    assert "wrote" not in done.stdout
+    assert not out.exists()
+    data = json.loads(lego("edit", coffee, "describe it", "--json", "-o", out).stdout)
+    assert data["output"] is None
+    assert "vivid in colour" in data["texts"][0]
+    (tmp_path / "w.json").write_text(lego("plan", coffee, "describe it").stdout)
+    done = lego("run", tmp_path / "w.json", coffee, "-o", out, "--report", tmp_path / "r.html")
+    assert "vivid in colour" in done.stdout
+    assert done.stdout.endswith(f"wrote {tmp_path / 'r.html'}\n")
+    assert not out.exists()
+
+
+def test_a_picture_and_words_are_written_and_printed(coffee: Path, tmp_path: Path) -> None:
+    done = lego("edit", coffee, "make it black and white and describe it", "-o", tmp_path / "out.png")
+    assert "without colour" in done.stdout
+    assert done.stdout.endswith(f"wrote {tmp_path / 'out.png'}\n")
+    assert (tmp_path / "out.png").exists()
+
+
 def test_a_mask_and_a_box_say_where(coffee: Path, tmp_path: Path) -> None:
     Mask.from_box((600, 400), (100, 100, 200, 200)).save(tmp_path / "mask.png")
     for number, where in enumerate((("--mask", tmp_path / "mask.png"), ("--box", "100,100,200,200"))):

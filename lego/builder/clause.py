@@ -81,9 +81,9 @@ class _Draft:
 
 @functools.lru_cache(maxsize=1024)
 def patterns_of(tool: Tool[..., Any]) -> tuple[Pattern, ...]:
-    """Return a tool's phrases, and its name as the last of them."""
-    found = [_pattern(tool, phrase.text, phrase.args) for phrase in tool.phrases]
-    return (*found, _pattern(tool, tool.name.replace("_", " "), {}))
+    """Return a tool's phrases, and its name as the last of them unless it is a phrase already."""
+    said, name = {phrase.text: phrase.args for phrase in tool.phrases}, tool.name.replace("_", " ")
+    return tuple(_pattern(tool, *item) for item in {**said, name: said.get(name, {})}.items())
 
 
 def _pattern(tool: Tool[..., Any], text: str, args: Mapping[str, Any]) -> Pattern:

@@ -219,6 +219,7 @@ class _Writer:
     last_mask: str = ""
     last_target: str = ""
     result: str = ""
+    told: list[str] = field(default_factory=list)  # results in words, which follow the picture
 
     def write(self, clauses: list[Clause]) -> Plan:
         protected = ", ".join(c.keep for c in clauses if c.keep and not c.readings)
@@ -234,7 +235,8 @@ class _Writer:
                 self._write(self._inherit(reading, clause), keep or first)
         if not self.steps:
             raise _refusal("nothing is left to do", "nothing_to_do")
-        return Plan(Workflow(tuple(self.steps), self.result), "; ".join(self.thoughts))
+        results = tuple(ref for ref in (self.result, *self.told) if ref)
+        return Plan(Workflow(tuple(self.steps), results if len(results) > 1 else results[0]), "; ".join(self.thoughts))
 
     def _inherit(self, reading: Reading, clause: Clause) -> Reading:
         if clause.goes_on and not reading.target and self.last_target and _mask_of(reading.tool):
@@ -283,7 +285,11 @@ class _Writer:
                 self.source, self.last_mask, self.last_target = self.image, "", ""
         if mask:
             self.last_mask = f"${step}.{mask}" if several else f"${step}"
-        self.result = self.image if image else f"${step}.{tool.outputs[0].name}" if several else f"${step}"
+        first = f"${step}.{tool.outputs[0].name}" if several else f"${step}"
+        if image or mask:
+            self.result = self.image if image else first
+        else:
+            self.told.append(first)
 
     def _mask(self, reading: Reading, keep: str, required: bool) -> str:
         """The reference to where this step works; "" for everywhere."""

@@ -276,7 +276,7 @@ def film_noise(seed: int, shape: tuple[int, int], size: float) -> Plane:
 @tool(
     phrases={
         "pixelate": {}, "pixelated": {}, "pixelize": {}, "mosaic": {}, "censor": {}, "anonymize": {},
-        "make {target} pixelated": {}, "make {target} unrecognizable": {}, "8-bit look": {"cell": 8}, "马赛克": {},
+        "make {target} pixelated": {}, "make {target} unrecognizable": {}, "马赛克": {},
         "打码": {}, "像素化": {}, "给{target}打码": {}, "给{target}打马赛克": {}, "把{target}打码": {},
     }
 )  # fmt: skip

@@ -202,12 +202,12 @@ def straighten(
     """
     if angle is not None:
         return rotate(image, angle, False, "#000000")
-    lean, note = _lean(image.pixels)
+    lean, note = lean_of(image.pixels)
     level = rotate(image, -lean, False, "#000000") if lean else image
     return Image(level.pixels, level.alpha, (note,))
 
 
-def _lean(pixels: Pixels) -> tuple[float, str]:
+def lean_of(pixels: Pixels) -> tuple[float, str]:
     """Clockwise degrees by which the picture leans, and the reason; 0 if it is level."""
     angles, lengths, side = _lines(pixels)
     near = np.abs(angles) <= LEAN

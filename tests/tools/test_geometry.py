@@ -93,7 +93,7 @@ def test_a_leaning_picture_is_levelled(photos: Path) -> None:
     assert "leaned" in level.notes[0]
     assert float(level.notes[0].split("leaned ")[1].split()[0]) == pytest.approx(5, abs=1)
     assert level.size[0] < leaning.size[0]
-    assert abs(geometry._lean(level.pixels)[0]) < 1
+    assert abs(geometry.lean_of(level.pixels)[0]) < 1
 
 
 def test_lines_that_disagree_are_not_averaged(photos: Path) -> None:
