@@ -34,7 +34,7 @@ NUMBERS: dict[str, float] = {
 UNITS: dict[str, str] = {
     "%": "%", "percent": "%", "per cent": "%", "百分之": "%", "px": "px", "pixel": "px", "pixels": "px", "像素": "px",
     "degree": "degrees", "degrees": "degrees", "deg": "degrees", "°": "degrees", "度": "degrees", "stop": "stops",
-    "stops": "stops", "ev": "stops", "档": "stops",
+    "stops": "stops", "ev": "stops", "档": "stops", "k": "K", "kelvin": "K", "kelvins": "K", "开尔文": "K",
 }  # fmt: skip
 
 _FILLERS = """

@@ -23,7 +23,7 @@ REACH = 60  # of 255: how far an end point moves at 100 %
 SOFTEST = 9  # of 255 that remain between what becomes white and white itself, so that nothing is cut off
 OUTLIERS = 0.001  # share of the picture that measured ends may cut off
 FARTHEST = (60, 190)  # codes between which measured ends never go: a dark picture is meant to be dark
-STRONGEST = 40  # Lab chroma of a tint at full amount
+STRONGEST = 30  # Lab chroma of a tint at full amount
 S_CURVE = (0, 0, 64, 54, 192, 203, 255, 255)
 
 
@@ -57,7 +57,8 @@ def whites(image: Image, mask: Mask | None = None, whites: Percent = 40.0) -> Im
         "crushed blacks": {"blacks": -80}, "reduce blacks": {"blacks": -40}, "raise blacks": {"blacks": 40},
         "brighten blacks": {"blacks": 40}, "lighten blacks": {"blacks": 40}, "open blacks": {"blacks": 40},
         "黑色色阶": {}, "黑场": {}, "降低黑色色阶": {"blacks": -40}, "压低黑色": {"blacks": -40},
-        "加深黑色": {"blacks": -40}, "提高黑色色阶": {"blacks": 40}, "提亮黑色": {"blacks": 40}, "黑色更黑": {"blacks": -40},
+        "加深黑色": {"blacks": -40}, "提高黑色色阶": {"blacks": 40}, "提亮黑色": {"blacks": 40},
+        "黑色更黑": {"blacks": -40},
     }
 )  # fmt: skip
 def blacks(image: Image, mask: Mask | None = None, blacks: Percent = -30.0) -> Image:
@@ -163,7 +164,8 @@ def fade(image: Image, mask: Mask | None = None, amount: Share = 0.5) -> Image:
 @tool(
     phrases={
         "split tone": {}, "split toning": {}, "split-tone": {}, "split-toning": {}, "color grade": {},
-        "color grading": {}, "split tone {shadows} and {highlights}": {}, "split tone in {shadows} and {highlights}": {},
+        "color grading": {}, "split tone {shadows} and {highlights}": {},
+        "split tone in {shadows} and {highlights}": {},
         "split tone with {shadows} and {highlights}": {}, "{shadows} shadows and {highlights} highlights": {},
         "tint shadows {shadows} and highlights {highlights}": {},
         "make shadows {shadows} and highlights {highlights}": {},
@@ -178,7 +180,8 @@ def split_tone(
     shadows: Color = "#1f7a8c",
     highlights: Color = "#f0a860",
     balance: Annotated[
-        float, Field(ge=-100, le=100, description="under 0 more of the shadows' colour", json_schema_extra={"unit": "%"})
+        float,
+        Field(ge=-100, le=100, description="under 0 more of the shadows' colour", json_schema_extra={"unit": "%"}),
     ] = 0.0,
     amount: Share = 0.5,
 ) -> Image:

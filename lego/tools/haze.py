@@ -24,7 +24,8 @@ NO_HAZE = 0.06  # of the light is veiled in a clear picture
     phrases={
         "dehaze": {"dehaze": 70}, "remove haze": {"dehaze": 80}, "remove fog": {"dehaze": 90}, "defog": {"dehaze": 80},
         "clear haze": {"dehaze": 80}, "clear fog": {"dehaze": 80}, "reduce haze": {"dehaze": 50},
-        "less hazy": {"dehaze": 60}, "less foggy": {"dehaze": 60}, "less haze": {"dehaze": 60}, "cut haze": {"dehaze": 70},
+        "less hazy": {"dehaze": 60}, "less foggy": {"dehaze": 60}, "less haze": {"dehaze": 60},
+        "cut haze": {"dehaze": 70},
         "cut through haze": {"dehaze": 80}, "remove mist": {"dehaze": 80}, "remove smog": {"dehaze": 80},
         "get rid of haze": {"dehaze": 80}, "too hazy": {"dehaze": 70}, "去雾": {"dehaze": 70}, "除雾": {"dehaze": 70},
         "去雾霾": {"dehaze": 80}, "去除雾霾": {"dehaze": 80}, "去除雾气": {"dehaze": 80}, "减少雾气": {"dehaze": 50},

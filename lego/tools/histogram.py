@@ -20,6 +20,7 @@ from lego.tools.tone import clarity, shadows
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 SIDE = 512  # px at which pictures are measured
 MIDDLE = (42.0, 60.0)  # L within which the middle of a picture looks well exposed
+FARTHEST = 14.0  # Lab units by which the mean colour may move; beyond, white cups turn cyan
 SPREAD = (0.5, 1.7)  # by how much a colour's spread may shrink or grow before it looks muddy or torn
 
 
@@ -28,7 +29,8 @@ SPREAD = (0.5, 1.7)  # by how much a colour's spread may shrink or grow before i
         "auto enhance": {}, "enhance": {}, "auto": {}, "auto tone": {}, "auto adjust": {}, "auto fix": {},
         "auto correct": {}, "auto color": {}, "enhance automatically": {}, "improve": {}, "improve photo": {},
         "make it better": {}, "better": {}, "touch up": {}, "make it nicer": {}, "fix lighting": {}, "optimize": {},
-        "beautify photo": {}, "自动增强": {}, "自动调整": {}, "自动优化": {}, "自动修图": {}, "一键美化": {}, "优化": {},
+        "beautify photo": {}, "自动增强": {}, "自动调整": {}, "自动优化": {}, "自动修图": {}, "一键美化": {},
+        "优化": {},
         "美化": {}, "增强": {}, "自动色调": {}, "一键增强": {},
     }
 )  # fmt: skip
@@ -135,7 +137,9 @@ def match_color(image: Image, reference: Image, mask: Mask | None = None, amount
     ratio = np.clip(theirs.std(0) / np.maximum(mine.std(0), 1), *SPREAD)
     ratio = np.where(mine.std(0) < 1, 1, ratio)  # what has no spread has none to scale
     gain = (1 + share * (ratio - 1)).astype(np.float32)
-    shift = ((1 - gain) * mine.mean(0) + share * (theirs.mean(0) - mine.mean(0))).astype(np.float32)
+    move = share * (theirs.mean(0) - mine.mean(0))
+    move *= min(1, FARTHEST / max(float(np.hypot(move[1], move[2])), 1e-3))
+    shift = ((1 - gain) * mine.mean(0) + move).astype(np.float32)
     lab = to_lab(image.pixels)
     np.multiply(lab, gain, out=lab)
     np.add(lab, shift, out=lab)
