@@ -119,7 +119,8 @@ def _linear_codes() -> NDArray[np.float64]:
 @tool(
     phrases=[
         "white balance", "fix white balance", "correct white balance", "auto white balance", "remove color cast",
-        "fix color cast", "neutral colors", "correct colors", "白平衡", "校正白平衡", "自动白平衡", "去除偏色",
+        "fix color cast", "remove colour cast", "fix colour cast", "neutral colors", "correct colors", "白平衡",
+        "校正白平衡", "自动白平衡", "去除偏色",
         "校正偏色",
     ]
 )  # fmt: skip
@@ -161,7 +162,9 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
     phrases={
         "vibrance": {}, "more vibrance": {"vibrance": 40}, "vibrant": {"vibrance": 40},
         "more vibrant": {"vibrance": 40}, "more vivid": {"vibrance": 50}, "vivid": {"vibrance": 50},
-        "livelier": {"vibrance": 40}, "pop colors": {"vibrance": 50}, "colors pop": {"vibrance": 50}, "自然饱和度": {},
+        "livelier": {"vibrance": 40}, "pop colors": {"vibrance": 50}, "make colors pop": {"vibrance": 50},
+        "let colors pop": {"vibrance": 50},
+        "colors to pop": {"vibrance": 50}, "自然饱和度": {},
         "鲜艳": {"vibrance": 45}, "鲜艳一点": {"vibrance": 30}, "更生动": {"vibrance": 45},
     }
 )  # fmt: skip
@@ -269,7 +272,9 @@ def _relit(light: Plane, level: float, aim: float, keep: float) -> Plane:
         "black and white": {}, "black & white": {}, "b&w": {}, "bw": {}, "monochrome": {}, "grayscale": {},
         "greyscale": {}, "gray scale": {}, "colorless": {}, "drain color": {}, "remove color": {},
         "remove all color": {}, "black and white with {glass}": {}, "dramatic black and white": {"glass": "red filter"},
-        "black and white with dark sky": {"glass": "red filter"}, "黑白": {}, "变成黑白": {}, "变黑白": {}, "灰度": {},
+        "black and white with dark sky": {"glass": "red filter"},
+        "dramatic black and white with dark sky": {"glass": "red filter"}, "红色滤镜的黑白": {"glass": "red filter"},
+        "黑白": {}, "变成黑白": {}, "变黑白": {}, "灰度": {},
         "单色": {}, "去掉颜色": {}, "去色": {}, "红色滤镜黑白": {"glass": "red filter"},
         "黑白红色滤镜": {"glass": "red filter"}, "黑白加红滤镜": {"glass": "red filter"},
         "橙色滤镜黑白": {"glass": "orange filter"}, "黄色滤镜黑白": {"glass": "yellow filter"},
@@ -281,16 +286,27 @@ def black_and_white(image: Image, mask: Mask | None = None, amount: Share = 1.0,
     return blend(image, _mixed(image, np.repeat(_grey(image, FILTERS[glass])[..., None], 3, 2), amount), mask)
 
 
+ONE_COLOR = (
+    "color pop {target}", "selective color", "selective color {target}", "color splash",
+    "color splash {target}", "keep only {target} in color", "only {target} in color", "only keep {target} in color",
+    "keep {target} in color and rest black and white", "keep {target} color and rest black and white",
+    "keep {target} in color and turn everything else black and white", "keep only color of {target}",
+    "keep {target} in color and make rest black and white", "only keep color of {target}",
+    "keep {target} in color and turn rest black and white", "keep {target} in color rest black and white",
+    "keep {target} in color everything else black and white",
+    "keep {target} in color and everything else black and white", "keep only {target} colored",
+    "leave only {target} in color", "make only {target} in color", "isolate color of {target}",
+)  # fmt: skip
+
+
 @tool(
     scope="global",
     phrases=[
-        "color pop", "color pop {target}", "selective color", "selective color {target}", "color splash",
-        "color splash {target}", "keep only {target} in color", "only {target} in color", "only keep {target} in color",
-        "keep {target} in color and rest black and white", "keep {target} in color and everything else black and white",
-        "keep only {target} colored", "leave only {target} in color", "make only {target} in color",
-        "isolate color of {target}", "局部彩色", "保留{target}的颜色其余黑白", "只保留{target}的颜色", "只保留{target}",
-        "只保留{target}颜色", "保留{target}颜色其余黑白", "保留{target}颜色其他黑白", "只留{target}的颜色",
-        "突出{target}的颜色", "只有{target}是彩色",
+        *(text.replace("color", word) for text in ONE_COLOR for word in ("color", "colour")),
+        "局部彩色", "保留{target}的颜色其余黑白", "只保留{target}的颜色", "只保留{target}", "只保留{target}颜色",
+        "保留{target}颜色其余黑白", "保留{target}颜色其他黑白", "只留{target}的颜色", "突出{target}的颜色",
+        "保留{target}的颜色其他黑白", "保留{target}的颜色其他变黑白", "保留{target}的颜色其余变成黑白",
+        "只让{target}保持彩色", "保留{target}彩色其余黑白", "只有{target}是彩色",
     ],
 )  # fmt: skip
 def color_pop(image: Image, mask: Mask, amount: Share = 1.0) -> Image:

@@ -29,7 +29,10 @@ S_CURVE = (0, 0, 64, 54, 192, 203, 255, 255)
 
 @tool(
     phrases={
-        "whites": {}, "brighter whites": {"whites": 40}, "brighten whites": {"whites": 40},
+        "whites": {}, "make whites brighter": {"whites": 40}, "make whites whiter": {"whites": 40},
+        "pull whites down": {"whites": -40}, "bring whites down": {"whites": -40},
+        "make whites darker": {"whites": -40},
+        "push whites up": {"whites": 40}, "brighter whites": {"whites": 40}, "brighten whites": {"whites": 40},
         "whiter whites": {"whites": 40}, "raise whites": {"whites": 40}, "boost whites": {"whites": 40},
         "increase whites": {"whites": 40}, "lift whites": {"whites": 40}, "lower whites": {"whites": -40},
         "reduce whites": {"whites": -40}, "decrease whites": {"whites": -40}, "darken whites": {"whites": -40},
@@ -51,7 +54,10 @@ def whites(image: Image, mask: Mask | None = None, whites: Percent = 40.0) -> Im
 
 @tool(
     phrases={
-        "blacks": {}, "deeper blacks": {"blacks": -40}, "deepen blacks": {"blacks": -40},
+        "blacks": {}, "make blacks deeper": {"blacks": -40}, "make blacks darker": {"blacks": -40},
+        "make blacks blacker": {"blacks": -40}, "pull blacks down": {"blacks": -40},
+        "make blacks lighter": {"blacks": 40},
+        "make blacks brighter": {"blacks": 40}, "deeper blacks": {"blacks": -40}, "deepen blacks": {"blacks": -40},
         "darker blacks": {"blacks": -40}, "blacker blacks": {"blacks": -40}, "richer blacks": {"blacks": -35},
         "darken blacks": {"blacks": -40}, "lower blacks": {"blacks": -40}, "crush blacks": {"blacks": -80},
         "crushed blacks": {"blacks": -80}, "reduce blacks": {"blacks": -40}, "raise blacks": {"blacks": 40},
@@ -75,7 +81,7 @@ def blacks(image: Image, mask: Mask | None = None, blacks: Percent = -30.0) -> I
 @tool(
     phrases=[
         "curves", "tone curve", "s-curve", "s curve", "apply s-curve", "add s-curve", "apply curves", "adjust curves",
-        "curves in {channel}", "{channel} curve", "曲线", "调整曲线", "S曲线", "S形曲线", "色调曲线",
+        "curves in {channel}", "{channel} curve", "曲线", "调整曲线", "S曲线", "S形曲线", "加一条S形曲线", "色调曲线",
     ]
 )  # fmt: skip
 def curves(

@@ -78,6 +78,8 @@ def _haze(pixels: Pixels) -> tuple[Plane, Plane]:
 @tool(
     phrases={
         "glow": {}, "add glow": {}, "soft glow": {}, "dreamy glow": {"amount": 0.7}, "bloom": {}, "add bloom": {},
+        "bloom to highlights": {}, "glow to highlights": {}, "make highlights glow": {},
+        "make lights glow": {},
         "orton": {}, "orton effect": {}, "soft focus": {}, "diffusion filter": {}, "pro mist": {}, "mist filter": {},
         "glowing": {}, "glowing highlights": {}, "halation": {"radius": 1.0}, "柔光": {}, "柔焦": {}, "辉光": {},
         "光晕": {}, "泛光": {}, "加柔光": {}, "奥顿效果": {},
