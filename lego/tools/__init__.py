@@ -3,4 +3,20 @@
 if __name__ != "lego.tools":
     raise ImportError("this is a link into lego; write `import lego.tools`, not `import tools`")
 
-from lego.tools import color, compose, fill, filter, geometry, grade, haze, histogram, looks, mask, portrait, segment, text, tone
+from lego.tools import (
+    color,
+    compose,
+    fill,
+    filter,
+    focus,
+    geometry,
+    grade,
+    haze,
+    histogram,
+    looks,
+    mask,
+    portrait,
+    segment,
+    text,
+    tone,
+)

@@ -21,6 +21,8 @@ from lego.tools.pixels import (
     blend,
     from_lab,
     from_linear,
+    in_strips,
+    sampled,
     scale_chroma,
     strongest_chroma,
     to_lab,
@@ -99,15 +101,15 @@ def _gained(image: Image, mask: Mask | None, gains: NDArray[np.float64]) -> Pixe
     """Multiply the channels in linear light so that the mean luminance of what is edited stays what it is."""
     if (gains == 1).all():
         return image.pixels
-    counts, light = _counts(image, None if mask is None else mask.pixels), _linear_codes()
+    counts, light = _counts(*sampled(image, mask)), _linear_codes()
     luma = np.array(LUMA) * (counts @ light + 1e-9)
     gains = gains * float(luma.sum() / (luma @ gains))
     return apply_curve(image.pixels, from_linear(light[:, None] * gains))
 
 
-def _counts(image: Image, where: Pixels | None) -> NDArray[np.float64]:
+def _counts(pixels: Pixels, where: Pixels | None) -> NDArray[np.float64]:
     """How often each channel has each of the 256 values, 3 x 256; only where ``where`` is not 0."""
-    found = [cv2.calcHist([image.pixels], [channel], where, [256], [0, 256]).ravel() for channel in range(3)]
+    found = [cv2.calcHist([pixels], [channel], where, [256], [0, 256]).ravel() for channel in range(3)]
     return np.asarray(found, np.float64)
 
 
@@ -129,9 +131,10 @@ def white_balance(image: Image, mask: Mask | None = None, amount: Share = 0.8) -
 
     Shades of grey with p = 6 (Finlayson and Trezzi 2004) over pixels that are neither clipped nor black.
     """
-    red, green, blue = cv2.split(image.pixels)
+    pixels, _ = sampled(image, None)
+    red, green, blue = cv2.split(pixels)
     usable = np.asarray(cv2.inRange(cv2.max(cv2.max(red, green), blue), 6, 249), np.uint8)
-    counts = _counts(image, usable)
+    counts = _counts(pixels, usable)
     if amount == 0 or counts[0].sum() < 16:
         return image.replace(image.pixels)
     norm = (counts @ _linear_codes() ** 6 / counts.sum(1)) ** (1 / 6) + 1e-6
@@ -155,7 +158,9 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
     """Make all colours stronger or paler; -100 leaves none, hues and greys stay."""
     if saturation == 0:
         return image.replace(image.pixels)
-    return blend(image, from_lab(scale_chroma(to_lab(image.pixels), 1 + saturation / 100)), mask)
+    gain = 1 + saturation / 100
+    edit = in_strips(image, mask, lambda pixels: from_lab(scale_chroma(to_lab(pixels), gain)))
+    return blend(image, edit, mask)
 
 
 @tool(
@@ -172,11 +177,15 @@ def vibrance(image: Image, mask: Mask | None = None, vibrance: Percent = 40.0) -
     """Strengthen pale colours and spare strong ones and skin, so that nothing turns gaudy."""
     if vibrance == 0:
         return image.replace(image.pixels)
-    lab = to_lab(image.pixels)
+    return blend(image, in_strips(image, mask, lambda pixels: _vivid(pixels, vibrance / 100)), mask)
+
+
+def _vivid(pixels: Pixels, amount: float) -> Plane:
+    lab = to_lab(pixels)
     chroma, hue = cv2.cartToPolar(lab[..., 1], lab[..., 2], angleInDegrees=True)
     skin = np.exp(-(((hue - 50) / 18) ** 2) - ((chroma - 28) / 18) ** 2)  # skin of every shade lies there in Lab
-    gain = 1 + np.float32(vibrance / 100) * np.exp(chroma / -35) * (1 - np.float32(0.6) * skin)
-    return blend(image, from_lab(scale_chroma(lab, gain)), mask)
+    gain = 1 + np.float32(amount) * np.exp(chroma / -35) * (1 - np.float32(0.6) * skin)
+    return from_lab(scale_chroma(lab, gain))
 
 
 @tool(

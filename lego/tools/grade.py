@@ -14,7 +14,7 @@ from pydantic import Field
 from lego.core.registry import tool
 from lego.core.signature import Color
 from lego.core.values import Image, Mask
-from lego.tools.pixels import apply_curve, blend, curve_through, from_lab, to_lab
+from lego.tools.pixels import apply_curve, blend, curve_through, from_lab, sampled, to_lab
 
 Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
@@ -144,8 +144,8 @@ def levels(
 
 def measured_ends(image: Image, mask: Mask | None) -> tuple[int, int]:
     """The codes at which the greys of the picture (of what is masked) begin and end, but for outliers."""
-    grey = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
-    counts = cv2.calcHist([grey], [0], None if mask is None else mask.pixels, [256], [0, 256]).ravel()
+    pixels, where = sampled(image, mask)
+    counts = cv2.calcHist([cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)], [0], where, [256], [0, 256]).ravel()
     if counts.sum() == 0:
         return 0, 255
     below = np.cumsum(counts, dtype=np.float64) / counts.sum(dtype=np.float64)

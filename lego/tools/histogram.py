@@ -14,7 +14,7 @@ from lego.core.registry import tool
 from lego.core.values import Image, Mask
 from lego.tools.color import vibrance, white_balance
 from lego.tools.grade import measured_ends
-from lego.tools.pixels import Plane, apply_curve, blend, from_lab, to_lab
+from lego.tools.pixels import Plane, apply_curve, blend, from_lab, in_strips, to_lab
 from lego.tools.tone import clarity, shadows
 
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
@@ -140,8 +140,10 @@ def match_color(image: Image, reference: Image, mask: Mask | None = None, amount
     move = share * (theirs.mean(0) - mine.mean(0))
     move *= min(1, FARTHEST / max(float(np.hypot(move[1], move[2])), 1e-3))
     shift = ((1 - gain) * mine.mean(0) + move).astype(np.float32)
-    lab = to_lab(image.pixels)
-    np.multiply(lab, gain, out=lab)
-    np.add(lab, shift, out=lab)
-    np.clip(lab[..., 0], 0, 100, out=lab[..., 0])
-    return blend(image, from_lab(lab), mask)
+
+    def matched(pixels: Pixels) -> Plane:
+        lab = to_lab(pixels) * gain + shift
+        lab[..., 0] = np.clip(lab[..., 0], 0, 100)
+        return from_lab(lab)
+
+    return blend(image, in_strips(image, mask, matched), mask)

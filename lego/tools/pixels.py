@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import cv2
@@ -14,6 +14,7 @@ from lego.core.codec import Pixels
 from lego.core.values import Image, Mask
 
 Plane: TypeAlias = NDArray[np.float32]
+SAMPLE = 150_000  # pixels that tell the tones of a picture as well as all do
 STRIP = 64  # rows that are blended at a time: what is computed between stays in the processor's cache
 LUMA = (0.2126, 0.7152, 0.0722)  # of linear sRGB light (ITU-R BT.709)
 D65 = np.array([0.95047, 1.0, 1.08883])  # the white of sRGB in XYZ (IEC 61966-2-1)
@@ -53,6 +54,33 @@ def _locked(pixels: Pixels) -> Pixels:
     if pixels.base is None:
         pixels.flags.writeable = False
     return pixels
+
+
+def in_strips(image: Image, mask: Mask | None, change: Callable[[Pixels], NDArray[Any]]) -> Pixels:
+    """Change the pixels a few rows at a time, which keeps what is between in the processor's cache: twice as fast.
+
+    Args:
+        mask: only its box is changed; None changes everything.
+        change: gets some rows of the picture (uint8) and returns them changed (uint8 or float 0..255); each pixel must
+            depend on itself alone.
+    """
+    edit = image.pixels.copy()
+    x0, y0, x1, y1 = (0, 0, *image.size) if mask is None else mask.box or (0, 0, 0, 0)
+    for top in range(y0, y1, STRIP):
+        area = (slice(top, min(top + STRIP, y1)), slice(x0, x1))
+        edit[area] = to_uint8(change(np.ascontiguousarray(image.pixels[area])))
+    return edit
+
+
+def sampled(image: Image, mask: Mask | None) -> tuple[Pixels, Pixels | None]:
+    """Every n-th pixel of the picture and the mask, to measure tones by: about 150,000 in the mask's box."""
+    x0, y0, x1, y1 = (0, 0, *image.size) if mask is None else mask.box or (0, 0, *image.size)
+    for step in (max(1, int(((y1 - y0) * (x1 - x0) / SAMPLE) ** 0.5)), 1):
+        area = (slice(y0, y1, step), slice(x0, x1, step))
+        where = None if mask is None else np.ascontiguousarray(mask.pixels[area])
+        if where is None or where.any() or step == 1:
+            break
+    return np.ascontiguousarray(image.pixels[area]), where
 
 
 def to_uint8(values: NDArray[Any]) -> Pixels:

@@ -212,7 +212,7 @@ def _teeth(lab: Plane, inside: Bools) -> Plane:
 
 def _central(spots: Bools) -> Plane:
     """Those connected spots that are large and about the middle, 1; a sheen on the cheek is neither."""
-    count, labels, boxes, centers = cv2.connectedComponentsWithStats(spots.astype(np.uint8))
+    _, labels, boxes, centers = cv2.connectedComponentsWithStats(spots.astype(np.uint8))
     away = (centers / (spots.shape[1], spots.shape[0]) - 0.5) / 0.22
     weight = boxes[:, cv2.CC_STAT_AREA] * np.exp(-(away**2).sum(1))
     weight[0] = 0
