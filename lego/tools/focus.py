@@ -33,7 +33,9 @@ EDGES = 98  # percentile of gradients from which the blur is measured
         "fix blur": {"amount": 0.8},
         "reduce blur": {"amount": 0.6}, "fix focus": {"amount": 0.8}, "fix blurry photo": {"amount": 0.8},
         "less blurry": {"amount": 0.7}, "make it less blurry": {"amount": 0.7}, "bring into focus": {"amount": 0.8},
-        "too blurry": {"amount": 0.8}, "sharpen out of focus": {"amount": 0.8}, "refocus": {"amount": 0.8},
+        "too blurry": {"amount": 0.8}, "it is out of focus": {"amount": 0.8},
+        "it's out of focus": {"amount": 0.8}, "remove motion blur": {"amount": 0.8}, "fix motion blur": {"amount": 0.8},
+        "photo is out of focus": {"amount": 0.8}, "sharpen out of focus": {"amount": 0.8}, "refocus": {"amount": 0.8},
         "correct focus": {"amount": 0.8}, "去模糊": {"amount": 0.8}, "消除模糊": {"amount": 0.8},
         "去除模糊": {"amount": 0.8}, "修复模糊": {"amount": 0.8}, "减少模糊": {"amount": 0.6},
         "修复失焦": {"amount": 0.8},
@@ -68,7 +70,11 @@ def deblur(
             code="too_blurred",
         )
     if radius is None and sigma < SHARP:
-        return Image(image.pixels, image.alpha, ("it is sharp already, so nothing was done",))
+        return Image(
+            image.pixels,
+            image.alpha,
+            ("its edges are sharp already, so nothing was done; motion blur cannot be taken back",),
+        )
     x0, y0, x1, y1 = (0, 0, *image.size) if mask is None or mask.box is None else mask.box
     edit = image.pixels.copy()
     noise, width = noise_of(image) / 255, max(0.3, min(sigma, 3.0))

@@ -20,9 +20,9 @@ Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 Code = Annotated[int, Field(ge=0, le=255)]
 REACH = 60  # of 255: how far an end point moves at 100 %
-SOFTEST = 9  # of 255 that remain between what becomes white and white itself, so that nothing is cut off
+SOFTEST = 14  # of 255 that remain between what becomes white and white itself, so that nothing is cut off
 OUTLIERS = 0.001  # share of the picture that measured ends may cut off
-FARTHEST = (60, 190)  # codes between which measured ends never go: a dark picture is meant to be dark
+FARTHEST = (64, 160)  # codes between which measured ends never go: a dark picture is meant to be dark
 STRONGEST = 30  # Lab chroma of a tint at full amount
 S_CURVE = (0, 0, 64, 54, 192, 203, 255, 255)
 
@@ -174,6 +174,11 @@ def fade(image: Image, mask: Mask | None = None, amount: Share = 0.5) -> Image:
         "split tone in {shadows} and {highlights}": {},
         "split tone with {shadows} and {highlights}": {}, "{shadows} shadows and {highlights} highlights": {},
         "tint shadows {shadows} and highlights {highlights}": {},
+        "split tone shadows {shadows} and highlights {highlights}": {},
+        "shadows {shadows} and highlights {highlights}": {},
+        "{shadows} in shadows and {highlights} in highlights": {}, "tint shadows {shadows}": {"highlights": "#808080"},
+        "tint highlights {highlights}": {"shadows": "#808080"}, "阴影染成{shadows}": {"highlights": "#808080"},
+        "高光染成{highlights}": {"shadows": "#808080"},
         "make shadows {shadows} and highlights {highlights}": {},
         "color grade {shadows} and {highlights}": {}, "分离色调": {}, "调色": {},
         "阴影{shadows}高光{highlights}": {}, "阴影偏{shadows}高光偏{highlights}": {},
@@ -198,7 +203,7 @@ def split_tone(
     if amount == 0:
         return image.replace(image.pixels)
     light = to_lab(np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, 2))[:, 0, 0] / 100
-    turn = np.clip((light - 0.5 - balance / 400) / 0.3, -1, 1) / 2 + 0.5
+    turn = np.clip((light - 0.5 + balance / 400) / 0.3, -1, 1) / 2 + 0.5
     upper = turn * turn * (3 - 2 * turn)
     room = np.minimum(1, 5 * np.minimum(light, 1.04 - light))  # none in black, a little on white paper
     tones = [tone * share[:, None] for tone, share in zip(_tones(shadows, highlights), (1 - upper, upper), strict=True)]

@@ -17,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 
 SIDE = 800  # px at which haze is measured: it has no finer detail than that
 MOST = 0.6  # of the haze is taken at 100 %; beyond that skies turn to lead and noise comes out
 THINNEST = 0.15  # of the light reaches the camera at least
+NEUTRAL = 0.85  # of the air's strongest channel that its others have at least
 NO_HAZE = 0.06  # of the light is veiled in a clear picture
 
 
@@ -70,7 +71,8 @@ def _haze(pixels: Pixels) -> tuple[Plane, Plane]:
     window = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     dark = cv2.erode(small.min(2), window)
     brightest = dark >= np.percentile(dark, 99.9)
-    air = np.maximum(small[brightest].mean(0), 60).astype(np.float32)  # less is no air, but a dark picture
+    air = small[brightest].mean(0)
+    air = np.maximum(air, max(60, NEUTRAL * air.max())).astype(np.float32)  # dark or colourful is no air, but a thing
     veil = cv2.erode((small / air).min(2).astype(np.float32), window)
     return air, np.clip(veil, 0, 1)
 

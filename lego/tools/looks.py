@@ -140,7 +140,7 @@ LOOKS: dict[str, Recipe] = {
     # black and white
     "noir": (
         (black_and_white, {"glass": "orange filter"}),
-        (curves, {"points": [0, 0, 48, 18, 96, 56, 150, 126, 205, 218, 255, 252]}),
+        (curves, {"points": [0, 0, 48, 16, 96, 52, 150, 118, 205, 210, 255, 252]}),
     ),
     "pushed black and white": ((black_and_white, {}), (curves, HARD), (grain, {"amount": 0.5, "size": 1.0})),
     "soft black and white": (
@@ -183,6 +183,7 @@ ALIASES: dict[str, Look] = {  # what people call them
     "blockbuster": "teal and orange", "orange and teal": "teal and orange", "tri-x": "pushed black and white",
     "grainy black and white": "pushed black and white", "gritty black and white": "pushed black and white",
     "high contrast black and white": "pushed black and white", "soft black and white": "soft black and white",
+    "black and white film": "pushed black and white",
     "ansel adams": "landscape black and white", "platinum": "platinum print", "selenium": "selenium print",
     "blueprint": "cyanotype", "cyanotype": "cyanotype", "antique photo": "old photograph",
     "daguerreotype": "old photograph", "day for night": "moonlight", "moonlight": "moonlight", "moonlit": "moonlight",

@@ -15,14 +15,15 @@ from lego.core.registry import tool
 from lego.core.values import Image, Mask
 from lego.tools.finders import face
 from lego.tools.finders.regions import Bools, full_size, small_copy
-from lego.tools.pixels import Plane, blend, from_lab, guided, to_lab, to_uint8
+from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
 
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 EYES = (0.2, 0.6, 0.1, 0.9)  # of a face's box: top, bottom, left, right
 MOUTH = (0.6, 0.86, 0.28, 0.72)
 LEAST_SKIN = 0.1  # of the mask; with less it covers something else
 LEAST_TEETH = 0.01  # of the mask
-EDGE = 0.0012  # variance of L (0..1) that counts as an edge of the face, not as a blemish
+FEATURE = 12.0  # L by which a feature of the face differs from the skin about it; blemishes differ by less
+PORES = 0.5  # of the finest texture stays
 GLARE = (70, 110)  # red from which it can be the flash's: in an eye that is pointed at, in a face (brown eyes have 90)
 REDNESS = 1.9  # R² / (G² + B²) from which a pupil is red; skin has 1.0, lips up to 1.8
 ROUND = 0.55  # of the circle about it that a pupil fills at least
@@ -45,8 +46,8 @@ ROUND = 0.55  # of the circle about it that a pupil fills at least
 def smooth_skin(image: Image, mask: Mask | None = None, amount: Share = 0.6) -> Image:
     """Smooth the skin of faces (or of what is masked) and keep its pores, and eyes, lips and hair as they are.
 
-    Of L, what lies between an edge-keeping base and the finest texture is taken down, half of the blotches of colour
-    too; only where the colour is that of skin.
+    What differs a little from a blur within the skin (a fortieth of the face and up) is taken down, in L and in colour;
+    half of the finest texture stays, and what differs much is a feature.
 
     Raises:
         RefusedError: no mask is given and no face found, or what is masked has hardly any skin.
@@ -61,18 +62,25 @@ def smooth_skin(image: Image, mask: Mask | None = None, amount: Share = 0.6) -> 
     if float(skin[inside > 127].mean() if (inside > 127).any() else skin.mean()) < LEAST_SKIN:
         raise _nothing("skin", "the mask covers hardly anything of the colour of skin")
     side = math.sqrt(max(1, int((inside > 127).sum())))
-    light: Plane = lab[..., 0] / np.float32(100)
-    radius = max(1, round(side / 14))
-    base = guided(light, light, radius, EDGE)
+    light: Plane = lab[..., 0].copy()
+    share = np.float32(amount) * guided(light / 100, skin, max(1, round(side / 40)), 1e-3).clip(0, 1)
+    even = _even(lab, skin, side / 24)
+    plain = skin * np.exp(-(((light - even[..., 0]) / FEATURE) ** 2))  # without hair, brows, nostrils and shine
+    even = _even(lab, plain, side / 24)
+    blotch = light - even[..., 0]
     texture = light - cv2.GaussianBlur(light, (0, 0), max(0.6, side / 160), borderType=cv2.BORDER_REFLECT)
-    share = np.float32(amount) * guided(light, skin, max(1, round(side / 40)), 1e-3).clip(0, 1)
-    lab[..., 0] = 100 * np.clip(light + share * (base + np.float32(0.6) * texture - light), 0, 1)
-    for plane in (1, 2):
-        even = guided(light, np.ascontiguousarray(lab[..., plane]), radius, EDGE)
-        lab[..., plane] += np.float32(0.5) * share * (even - lab[..., plane])
+    weight = share * np.exp(-((blotch / FEATURE) ** 2))
+    lab[..., 0] = np.clip(light - weight * (blotch - PORES * texture), 0, 100)
+    lab[..., 1:] -= (np.float32(0.4) * weight)[..., None] * (lab[..., 1:] - even[..., 1:])
     edit = image.pixels.copy()
     edit[y0:y1, x0:x1] = to_uint8(from_lab(lab))
     return blend(image, edit, where)
+
+
+def _even(lab: Plane, skin: Plane, sigma: float) -> Plane:
+    """Lab blurred within the skin, as if there were nothing else."""
+    weight = np.asarray(gaussian(skin, sigma), np.float32)[..., None] + np.float32(1e-3)
+    return np.asarray((gaussian(lab * skin[..., None], sigma) + lab * np.float32(1e-3)) / weight, np.float32)
 
 
 def _faces(image: Image, what: str) -> Mask:
