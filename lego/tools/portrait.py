@@ -63,7 +63,7 @@ def smooth_skin(image: Image, mask: Mask | None = None, amount: Share = 0.6) -> 
         raise _nothing("skin", "the mask covers hardly anything of the colour of skin")
     side = math.sqrt(max(1, int((inside > 127).sum())))
     light: Plane = lab[..., 0].copy()
-    share = np.float32(amount) * guided(light / 100, skin, max(1, round(side / 40)), 1e-3).clip(0, 1)
+    share = np.float32(amount) * guided(light / np.float32(100), skin, max(1, round(side / 40)), 1e-3).clip(0, 1)
     even = _even(lab, skin, side / 24)
     plain = skin * np.exp(-(((light - even[..., 0]) / FEATURE) ** 2))  # without hair, brows, nostrils and shine
     even = _even(lab, plain, side / 24)

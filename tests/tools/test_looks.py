@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lego.core.registry import registry
+from lego.core.signature import Context
 from lego.core.values import Image, Mask
 from lego.executor.contract import check
 from lego.tools.looks import LOOKS, SPOKEN, Look, film_look
@@ -25,12 +26,16 @@ def china(photos: typing.Any) -> Image:
     return Image.open(photos / "china.jpg")
 
 
+def look(image: Image, mask: Mask | None = None, name: Look = "warm film", amount: float = 1.0) -> Image:
+    return film_look(image, mask, name, amount, context=Context())
+
+
 def test_the_contract_holds() -> None:
     assert check(registry["film_look"]) == []
 
 
 def test_nothing_changes_at_zero(china: Image) -> None:
-    assert np.array_equal(film_look(china, amount=0.0).pixels, china.pixels)
+    assert np.array_equal(look(china, amount=0.0).pixels, china.pixels)
 
 
 def test_there_are_many_looks_and_every_one_has_a_recipe_and_words() -> None:
@@ -50,7 +55,7 @@ def test_every_recipe_is_of_registered_tools_with_arguments_that_they_take() -> 
 
 def test_no_two_looks_are_alike(china: Image) -> None:
     small = Image(np.ascontiguousarray(china.pixels[::4, ::4]))
-    done = {name: to_lab(film_look(small, name=name).pixels) for name in NAMES}
+    done = {name: to_lab(look(small, name=name).pixels) for name in NAMES}
     for first, second in combinations(NAMES, 2):
         assert np.abs(done[first] - done[second]).mean() > 1, (first, second)
 
@@ -68,26 +73,26 @@ def test_looks_keep_the_order_of_greys_and_crush_nothing(name: Look) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT_COLOR)
 def test_black_and_white_films_have_no_colour(name: Look, china: Image) -> None:
-    pixels = film_look(china, name=name).pixels
+    pixels = look(china, name=name).pixels
     assert (pixels.max(2) == pixels.min(2)).all()
 
 
 def test_noir_is_darker(china: Image) -> None:
-    assert film_look(china, name="noir").pixels.mean() < china.pixels.mean() - 10
+    assert look(china, name="noir").pixels.mean() < china.pixels.mean() - 10
 
 
 def test_faded_film_has_no_black(china: Image) -> None:
-    assert film_look(china, name="faded").pixels.min() > 15
+    assert look(china, name="faded").pixels.min() > 15
 
 
 def test_half_a_look_lies_between(china: Image) -> None:
-    whole, half = film_look(china, name="golden film"), film_look(china, name="golden film", amount=0.5)
+    whole, half = look(china, name="golden film"), look(china, name="golden film", amount=0.5)
     between = (whole.pixels.astype(float) + china.pixels) / 2
     assert np.abs(half.pixels - between).max() <= 1
 
 
 def test_a_look_stays_inside_the_mask(china: Image) -> None:
     mask = Mask.from_box(china.size, (100, 50, 300, 250))
-    done = film_look(china, mask, "moonlight")
+    done = look(china, mask, "moonlight")
     assert np.array_equal(done.pixels[mask.pixels == 0], china.pixels[mask.pixels == 0])
     assert done.pixels[mask.pixels == 255].mean() < china.pixels[mask.pixels == 255].mean() - 20
