@@ -45,7 +45,7 @@ _FILLERS = """
     shot thing way will there here too again up down from out bit level amount value color colour colors colours 请
     帮我 帮忙 麻烦 把 将 给 让 使 使得 令 变得 变 得 更加 更具 更 加 具有 有 的 了 一下 这张 这个 这幅 这 那 张 幅
     个 图像 图片 照片 相片 图 画面 整体 整张 它 看起来 感觉 感 风格 效果 氛围 地 一个 一张 一种 添加 加上 做 成 点
-    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone fix 她 他
+    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone fix 她
 """
 FILLERS = set(_FILLERS.split())  # politeness, grammar, and the picture as a whole: they say nothing about what to do
 
@@ -168,7 +168,7 @@ LOOKS: tuple[tuple[tuple[str, ...], tuple[tuple[str, dict[str, Any]], ...]], ...
     (("moody", "gloomy", "brooding", "忧郁", "阴郁", "情绪"),
      (("exposure", {"exposure": -0.5}), ("contrast", {"contrast": 18.0}), ("saturation", {"saturation": -25.0}),
       ("vignette", {"amount": 0.4}))),
-    (("golden hour", "sunset light", "sunset glow", "黄金时刻", "夕阳"),
+    (("golden hour", "sunset light", "sunset glow", "golden hour glow", "黄金时刻", "夕阳"),
      (("temperature", {"temperature": 45.0}), ("highlights", {"highlights": 12.0}), ("vibrance", {"vibrance": 25.0}))),
     (("high key", "high-key", "airy", "light and airy", "高调", "清新", "通透"),
      (("exposure", {"exposure": 0.6}), ("shadows", {"shadows": 35.0}), ("contrast", {"contrast": -10.0}))),
@@ -338,6 +338,11 @@ def stem(word: str) -> str:
 def same(first: str, second: str) -> bool:
     """Are two words the same but for their endings?"""
     return first == second or (len(first) > 2 and stem(first) == stem(second))
+
+
+def describes(word: str, plurals: Iterable[str]) -> bool:
+    """Is the word the singular of one of these? Before a noun it tells what it is like: a white shirt has no whites."""
+    return any(word != plural and plural in (f"{word}s", f"{word}es") for plural in plurals)
 
 
 @functools.lru_cache(maxsize=65536)

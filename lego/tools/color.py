@@ -121,8 +121,8 @@ def _linear_codes() -> NDArray[np.float64]:
 @tool(
     phrases=[
         "white balance", "fix white balance", "correct white balance", "auto white balance", "remove color cast",
-        "fix color cast", "remove colour cast", "fix colour cast", "neutral colors", "correct colors", "白平衡",
-        "校正白平衡", "自动白平衡", "去除偏色",
+        "fix color cast", "remove colour cast", "fix colour cast", "neutral colors", "fix colors", "correct colors",
+        "白平衡",         "校正白平衡", "自动白平衡", "去除偏色",
         "校正偏色",
     ]
 )  # fmt: skip
@@ -166,7 +166,9 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
 @tool(
     phrases={
         "vibrance": {}, "more vibrance": {"vibrance": 40}, "vibrant": {"vibrance": 40},
-        "more vibrant": {"vibrance": 40}, "more vivid": {"vibrance": 50}, "vivid": {"vibrance": 50},
+        "more vibrant": {"vibrance": 40}, "enhance colors": {"vibrance": 40}, "improve colors": {"vibrance": 30},
+        "better colors": {"vibrance": 30}, "增强色彩": {"vibrance": 40}, "增强颜色": {"vibrance": 40},
+        "more vivid": {"vibrance": 50}, "vivid": {"vibrance": 50},
         "livelier": {"vibrance": 40}, "pop colors": {"vibrance": 50}, "make colors pop": {"vibrance": 50},
         "let colors pop": {"vibrance": 50},
         "colors to pop": {"vibrance": 50}, "自然饱和度": {},

@@ -79,7 +79,8 @@ def _haze(pixels: Pixels) -> tuple[Plane, Plane]:
 
 @tool(
     phrases={
-        "glow": {}, "add glow": {}, "soft glow": {}, "dreamy glow": {"amount": 0.7}, "bloom": {}, "add bloom": {},
+        "glow": {}, "add glow": {}, "soft glow": {}, "warm glow": {}, "dreamy glow": {"amount": 0.7}, "bloom": {},
+        "add bloom": {},
         "bloom to highlights": {}, "glow to highlights": {}, "make highlights glow": {},
         "make lights glow": {},
         "orton": {}, "orton effect": {}, "soft focus": {}, "diffusion filter": {}, "pro mist": {}, "mist filter": {},

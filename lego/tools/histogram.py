@@ -26,12 +26,15 @@ SPREAD = (0.5, 1.7)  # by how much a colour's spread may shrink or grow before i
 
 @tool(
     phrases={
-        "auto enhance": {}, "enhance": {}, "auto": {}, "auto tone": {}, "auto adjust": {}, "auto fix": {},
+        "auto enhance": {}, "enhance": {}, "auto tone": {}, "auto adjust": {}, "auto fix": {},
         "auto correct": {}, "auto color": {}, "enhance automatically": {}, "improve": {}, "improve photo": {},
-        "make it better": {}, "better": {}, "touch up": {}, "make it nicer": {}, "fix lighting": {}, "optimize": {},
+        "make it better": {}, "make picture better": {}, "make photo better": {}, "make image better": {},
+        "make picture look better": {}, "make photo look better": {}, "make image look better": {},
+        "make {target} better": {}, "make {target} look better": {}, "fix exposure": {},
+        "correct exposure": {}, "touch up": {}, "make it nicer": {}, "fix lighting": {}, "optimize": {},
         "beautify photo": {}, "自动增强": {}, "自动调整": {}, "自动优化": {}, "自动修图": {}, "一键美化": {},
         "优化": {},
-        "美化": {}, "增强": {}, "自动色调": {}, "一键增强": {},
+        "美化": {}, "优化曝光": {}, "增强": {}, "自动色调": {}, "一键增强": {},
     }
 )  # fmt: skip
 def auto_enhance(image: Image, mask: Mask | None = None, amount: Share = 0.7) -> Image:

@@ -81,7 +81,9 @@ def brightness(image: Image, mask: Mask | None = None, brightness: Percent = 20.
     phrases={
         "contrast": {"contrast": 25}, "more contrast": {"contrast": 25}, "increase contrast": {"contrast": 25},
         "boost contrast": {"contrast": 30}, "add contrast": {"contrast": 25}, "raise contrast": {"contrast": 25},
-        "contrastier": {"contrast": 25}, "punchier": {"contrast": 25}, "less contrast": {"contrast": -25},
+        "contrastier": {"contrast": 25}, "enhance contrast": {"contrast": 25},
+        "improve contrast": {"contrast": 20}, "better contrast": {"contrast": 20}, "high contrast": {"contrast": 35},
+        "punchier": {"contrast": 25}, "less contrast": {"contrast": -25},
         "reduce contrast": {"contrast": -25}, "lower contrast": {"contrast": -25},
         "decrease contrast": {"contrast": -25}, "flatter": {"contrast": -25}, "增加对比度": {"contrast": 25},
         "提高对比度": {"contrast": 25}, "增强对比度": {"contrast": 25}, "降低对比度": {"contrast": -25},
@@ -174,7 +176,9 @@ def _step(x: Plane, start: float, end: float) -> Plane:
     phrases={
         "clarity": {"clarity": 30}, "more clarity": {"clarity": 30}, "add clarity": {"clarity": 30},
         "local contrast": {"clarity": 30}, "crisper": {"clarity": 25}, "more detail": {"clarity": 30},
-        "more texture": {"clarity": 30}, "less clarity": {"clarity": -30}, "softer": {"clarity": -30}, "清晰度": {},
+        "more texture": {"clarity": 30}, "enhance details": {"clarity": 30}, "enhance texture": {"clarity": 30},
+        "bring out details": {"clarity": 30}, "less clarity": {"clarity": -30}, "softer": {"clarity": -30},
+        "清晰度": {},
         "增加清晰度": {"clarity": 30}, "提高清晰度": {"clarity": 30}, "更清晰": {"clarity": 30},
         "增强细节": {"clarity": 30},
     }

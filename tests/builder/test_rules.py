@@ -47,6 +47,7 @@ PLANS = {
     "keep the red cup in color and make everything else black and white": "[red cup] color_pop",
     "只保留红色杯子的颜色": "[红色杯子] color_pop",
     "make the whites brighter and deepen the blacks a bit": "whites blacks",
+    "brighten the white shirt and darken the black car": "[white shirt] exposure [black car] exposure",
     "remove the haze in the background": "[background] dehaze",
     "blue shadows and orange highlights": "split_tone",
     "smooth her skin and whiten the teeth": "smooth_skin whiten_teeth",
