@@ -37,7 +37,7 @@ SPREAD = (0.5, 1.7)  # by how much a colour's spread may shrink or grow before i
         "美化": {}, "优化曝光": {}, "增强": {}, "自动色调": {}, "一键增强": {},
     }
 )  # fmt: skip
-def auto_enhance(image: Image, mask: Mask | None = None, amount: Share = 0.7) -> Image:
+def auto_enhance(image: Image, mask: Mask | None = None, amount: Share = 0.8) -> Image:
     """Improve exposure, contrast and colour gently, by what the picture itself measures.
 
     A fraction of the colour cast goes; tones are stretched towards black and white; a middle that is too dark or too
