@@ -309,3 +309,10 @@ def test_a_popped_colour_stays_alone(coffee: Image, saucer: Mask) -> None:
     done = color_pop(coffee, saucer).pixels
     assert np.array_equal(done[saucer.pixels == 255], coffee.pixels[saucer.pixels == 255])
     assert np.ptp(done[saucer.pixels == 0].astype(int), axis=1).max() == 0
+
+
+def test_what_was_warmed_by_some_kelvin_can_be_cooled_by_them_again(china: Image) -> None:
+    warm = temperature(china, kelvin=500.0)
+    back = temperature(warm, temperature=-30.0, kelvin=500.0).pixels.astype(int)
+    whole = warm.pixels.max(2) < 250  # what reached white cannot come back
+    assert np.abs(back - china.pixels)[whole].max() <= 3
