@@ -25,9 +25,10 @@ docs:  ## write the pages that are made from the code (docs/tools.md, docs/error
 gallery:  ## edit the photographs in docs/photos and write docs/gallery
 	python docs/gallery.py
 
-bench:  ## measure start-up, the cost per step and whole edits
+bench:  ## measure start-up, the cost per step, whole edits and every tool
 	python benchmarks/startup.py
 	python benchmarks/steps.py
+	python benchmarks/tools.py
 
 ci:  ## run what CI runs
 	.ci/run

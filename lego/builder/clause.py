@@ -343,11 +343,11 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
     aims = any(p.kind == "mask" or p.format == "target" for p in draft.tool.params)
     if draft.content:
         first, last = draft.content[0], draft.content[-1]
+        aims = aims and not words.describes(tokens[first - 1].text, [t.text for t in draft.pattern.literals])
         if draft.target is not None or not aims or any(n in draft.used for n in range(first, last + 1)):
             return False
         draft.target = list(tokens[first : last + 1])
-    if draft.target is not None:
-        draft.target = _trimmed(draft.target)
+    draft.target = _trimmed(draft.target) if draft.target is not None else None
     name = next((p.name for p in draft.tool.params if p.format == "target"), None)
     if name and name not in draft.args:
         if not draft.target:

@@ -37,7 +37,7 @@ NUMBERS: dict[str, float] = {
 UNITS: dict[str, str] = {
     "%": "%", "percent": "%", "per cent": "%", "百分之": "%", "px": "px", "pixel": "px", "pixels": "px", "像素": "px",
     "degree": "degrees", "degrees": "degrees", "deg": "degrees", "°": "degrees", "度": "degrees", "stop": "stops",
-    "stops": "stops", "ev": "stops", "档": "stops",
+    "stops": "stops", "ev": "stops", "档": "stops", "k": "K", "kelvin": "K", "kelvins": "K", "开尔文": "K",
 }  # fmt: skip
 
 _FILLERS = """
@@ -48,7 +48,7 @@ _FILLERS = """
     shot thing way will there here too again up down from out bit level amount value color colour colors colours 请
     帮我 帮忙 麻烦 把 将 给 让 使 使得 令 变得 变 得 更加 更具 更 加 具有 有 的 了 一下 这张 这个 这幅 这 那 张 幅
     个 图像 图片 照片 相片 图 画面 整体 整张 它 看起来 感觉 感 风格 效果 氛围 地 一个 一张 一种 添加 加上 做 成 点
-    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone fix
+    些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone fix 她
     convert converted transform transformed render rendered
 """
 FILLERS = set(_FILLERS.split())  # politeness, grammar, and the picture as a whole: they say nothing about what to do
@@ -172,15 +172,14 @@ LOOKS: tuple[tuple[tuple[str, ...], tuple[tuple[str, dict[str, Any]], ...]], ...
     (("moody", "gloomy", "brooding", "忧郁", "阴郁", "情绪"),
      (("exposure", {"exposure": -0.5}), ("contrast", {"contrast": 18.0}), ("saturation", {"saturation": -25.0}),
       ("vignette", {"amount": 0.4}))),
-    (("golden hour", "sunset light", "sunset glow", "黄金时刻", "夕阳"),
+    (("golden hour", "sunset light", "sunset glow", "golden hour glow", "黄金时刻", "夕阳"),
      (("temperature", {"temperature": 45.0}), ("highlights", {"highlights": 12.0}), ("vibrance", {"vibrance": 25.0}))),
     (("high key", "high-key", "airy", "light and airy", "高调", "清新", "通透"),
      (("exposure", {"exposure": 0.6}), ("shadows", {"shadows": 35.0}), ("contrast", {"contrast": -10.0}))),
     (("low key", "low-key", "低调", "暗调"),
      (("exposure", {"exposure": -0.9}), ("contrast", {"contrast": 25.0}), ("vignette", {"amount": 0.5}))),
     (("polaroid", "instant film", "宝丽来", "拍立得"),
-     (("film_look", {"name": "faded", "amount": 0.9}), ("temperature", {"temperature": 10.0}), ("vignette", {"amount": 0.3}),
-      ("border", {"width": 40, "color": "#f5f2e8"}))),
+     (("film_look", {"name": "instant film", "amount": 1.0}), ("border", {"width": 40, "color": "#f5f2e8"}))),
     (("film", "analog", "analogue", "kodak", "胶片"),
      (("film_look", {"name": "warm film", "amount": 0.8}), ("grain", {"amount": 0.3}))),
     (("matte", "faded", "washed out", "washed-out", "哑光", "褪色"),
@@ -192,7 +191,7 @@ LOOKS: tuple[tuple[tuple[str, ...], tuple[tuple[str, dict[str, Any]], ...]], ...
     (("wintry", "icy", "frosty", "arctic", "冬日", "冰冷"),
      (("temperature", {"temperature": -40.0}), ("exposure", {"exposure": 0.2}), ("saturation", {"saturation": -15.0}))),
     (("lo-fi", "lofi", "lomo", "lomography", "低保真"),
-     (("film_look", {"name": "cross process", "amount": 0.7}), ("vignette", {"amount": 0.65}), ("grain", {"amount": 0.3}))),
+     (("film_look", {"name": "toy camera", "amount": 1.0}), ("grain", {"amount": 0.3}))),
     (("hdr", "high dynamic range", "高动态范围"),
      (("shadows", {"shadows": 55.0}), ("highlights", {"highlights": -50.0}), ("clarity", {"clarity": 40.0}))),
     (("punchy", "snappy", "pop", "醒目"),
@@ -361,6 +360,11 @@ def stem(word: str) -> str:
 def same(first: str, second: str) -> bool:
     """Are two words the same but for their endings?"""
     return first == second or (len(first) > 2 and stem(first) == stem(second))
+
+
+def describes(word: str, plurals: Iterable[str]) -> bool:
+    """Is the word the singular of one of these? Before a noun it tells what it is like: a white shirt has no whites."""
+    return any(word != plural and plural in (f"{word}s", f"{word}es") for plural in plurals)
 
 
 @functools.lru_cache(maxsize=65536)

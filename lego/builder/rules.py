@@ -82,6 +82,9 @@ class _Offer:
             main = main[1:]
         while main and main[-1].kind == "stop":
             main = main[:-1]
+        literal = self._literal(tokens) if keep else ()
+        if literal:
+            return Clause(literal, "", text)
         if not any(not t.filler for t in main):
             return self._kept_first(text, keep)
         negated = after(words.NEGATIONS, main)
@@ -89,6 +92,12 @@ class _Offer:
             return Clause(text=text, skipped=True) if self._readings(negated) else None
         found = self._readings(main)
         return Clause(found, keep, text, goes_on=goes_on) if found else None
+
+    def _literal(self, tokens: Sequence[Token]) -> tuple[Reading, ...]:
+        """Readings whose phrase has the word that else protects something: "keep only the red in colour"."""
+        found = self._readings([t for t in tokens if t.kind != "stop"])
+        targets = [tokens_of(r.target) for r in found]
+        return () if any(find(tokens_of(k), t)[1] for k in words.KEEP for t in targets) else found
 
     def _kept_first(self, text: str, keep: str) -> Clause | None:
         """Only what is kept is named so far; in "everything except the sky black and white" the edit comes after it."""

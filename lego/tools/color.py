@@ -1,8 +1,8 @@
-"""Colour: white balance, saturation, recolouring, black and white, film looks."""
+"""Colour: white balance, saturation, recolouring, black and white, one colour alone."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ from lego.tools.pixels import (
     blend,
     from_lab,
     from_linear,
+    in_strips,
+    sampled,
     scale_chroma,
     strongest_chroma,
     to_lab,
@@ -31,6 +33,16 @@ from lego.tools.pixels import (
 Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
 Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 PANCHROMATIC = (0.32, 0.54, 0.14)  # how bright R, G, B look on black and white film: skin lighter, skies darker
+KELVIN = 27.0  # a percent of temperature in kelvin: 500 K from 6000 K turn R / B by e^.149, a percent by e^.008
+FILTERS = {  # weights of R, G, B behind a glass held before black and white film
+    "no filter": PANCHROMATIC,
+    "yellow filter": (0.45, 0.50, 0.05),
+    "orange filter": (0.62, 0.40, -0.02),
+    "red filter": (0.85, 0.25, -0.10),
+    "green filter": (0.15, 0.75, 0.10),
+    "blue filter": (0.02, 0.23, 0.75),
+}
+Glass = Literal["no filter", "yellow filter", "orange filter", "red filter", "green filter", "blue filter"]
 GREY_CHROMA = 6.0  # Lab chroma up to which a thing has no colour of its own to follow
 COLOUR_CHROMA = 18.0  # and from which it surely has
 
@@ -40,14 +52,34 @@ COLOUR_CHROMA = 18.0  # and from which it surely has
         "warm up": {"temperature": 30}, "warm": {"temperature": 30}, "warmer": {"temperature": 30},
         "more warmth": {"temperature": 30}, "cool down": {"temperature": -30}, "cool": {"temperature": -30},
         "cooler": {"temperature": -30}, "colder": {"temperature": -35}, "bluish": {"temperature": -30},
-        "temperature": {}, "color temperature": {}, "调暖": {"temperature": 30}, "变暖": {"temperature": 30},
+        "temperature": {}, "color temperature": {}, "increase temperature": {"temperature": 30},
+        "raise temperature": {"temperature": 30}, "higher temperature": {"temperature": 30},
+        "lower temperature": {"temperature": -30}, "reduce temperature": {"temperature": -30},
+        "decrease temperature": {"temperature": -30}, "提高色温": {"temperature": 30}, "升高色温": {"temperature": 30},
+        "增加色温": {"temperature": 30}, "降低色温": {"temperature": -30}, "减少色温": {"temperature": -30},
+        "调暖": {"temperature": 30}, "变暖": {"temperature": 30},
         "暖一点": {"temperature": 20}, "更暖": {"temperature": 30}, "暖色调": {"temperature": 30},
         "调冷": {"temperature": -30}, "变冷": {"temperature": -30}, "冷一点": {"temperature": -20},
         "更冷": {"temperature": -30}, "冷色调": {"temperature": -30}, "色温": {},
     }
 )  # fmt: skip
-def temperature(image: Image, mask: Mask | None = None, temperature: Percent = 30.0) -> Image:
-    """Make the light warmer (towards amber) or cooler (towards blue); luminance stays."""
+def temperature(
+    image: Image,
+    mask: Mask | None = None,
+    temperature: Percent = 30.0,
+    kelvin: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=3000,
+            description="size of the shift at daylight, instead of percents; the sign of temperature says which way",
+            json_schema_extra={"unit": "K"},
+        ),
+    ] = None,
+) -> Image:
+    """Make the light warmer (towards amber) or cooler (towards blue), in percents or kelvin; luminance stays."""
+    if kelvin is not None:
+        temperature = float(np.copysign(kelvin, temperature)) / KELVIN
     gains = np.exp(np.array([0.004, 0, -0.004]) * temperature)
     return blend(image, _gained(image, mask, gains), mask)
 
@@ -69,15 +101,15 @@ def _gained(image: Image, mask: Mask | None, gains: NDArray[np.float64]) -> Pixe
     """Multiply the channels in linear light so that the mean luminance of what is edited stays what it is."""
     if (gains == 1).all():
         return image.pixels
-    counts, light = _counts(image, None if mask is None else mask.pixels), _linear_codes()
+    counts, light = _counts(*sampled(image, mask)), _linear_codes()
     luma = np.array(LUMA) * (counts @ light + 1e-9)
     gains = gains * float(luma.sum() / (luma @ gains))
     return apply_curve(image.pixels, from_linear(light[:, None] * gains))
 
 
-def _counts(image: Image, where: Pixels | None) -> NDArray[np.float64]:
+def _counts(pixels: Pixels, where: Pixels | None) -> NDArray[np.float64]:
     """How often each channel has each of the 256 values, 3 x 256; only where ``where`` is not 0."""
-    found = [cv2.calcHist([image.pixels], [channel], where, [256], [0, 256]).ravel() for channel in range(3)]
+    found = [cv2.calcHist([pixels], [channel], where, [256], [0, 256]).ravel() for channel in range(3)]
     return np.asarray(found, np.float64)
 
 
@@ -89,7 +121,8 @@ def _linear_codes() -> NDArray[np.float64]:
 @tool(
     phrases=[
         "white balance", "fix white balance", "correct white balance", "auto white balance", "remove color cast",
-        "fix color cast", "neutral colors", "correct colors", "白平衡", "校正白平衡", "自动白平衡", "去除偏色",
+        "fix color cast", "remove colour cast", "fix colour cast", "neutral colors", "fix colors", "correct colors",
+        "白平衡",         "校正白平衡", "自动白平衡", "去除偏色",
         "校正偏色",
     ]
 )  # fmt: skip
@@ -98,9 +131,10 @@ def white_balance(image: Image, mask: Mask | None = None, amount: Share = 0.8) -
 
     Shades of grey with p = 6 (Finlayson and Trezzi 2004) over pixels that are neither clipped nor black.
     """
-    red, green, blue = cv2.split(image.pixels)
+    pixels, _ = sampled(image, None)
+    red, green, blue = cv2.split(pixels)
     usable = np.asarray(cv2.inRange(cv2.max(cv2.max(red, green), blue), 6, 249), np.uint8)
-    counts = _counts(image, usable)
+    counts = _counts(pixels, usable)
     if amount == 0 or counts[0].sum() < 16:
         return image.replace(image.pixels)
     norm = (counts @ _linear_codes() ** 6 / counts.sum(1)) ** (1 / 6) + 1e-6
@@ -124,14 +158,20 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
     """Make all colours stronger or paler; -100 leaves none, hues and greys stay."""
     if saturation == 0:
         return image.replace(image.pixels)
-    return blend(image, from_lab(scale_chroma(to_lab(image.pixels), 1 + saturation / 100)), mask)
+    gain = 1 + saturation / 100
+    edit = in_strips(image, mask, lambda pixels: from_lab(scale_chroma(to_lab(pixels), gain)))
+    return blend(image, edit, mask)
 
 
 @tool(
     phrases={
         "vibrance": {}, "more vibrance": {"vibrance": 40}, "vibrant": {"vibrance": 40},
-        "more vibrant": {"vibrance": 40}, "more vivid": {"vibrance": 50}, "vivid": {"vibrance": 50},
-        "livelier": {"vibrance": 40}, "pop colors": {"vibrance": 50}, "colors pop": {"vibrance": 50}, "自然饱和度": {},
+        "more vibrant": {"vibrance": 40}, "enhance colors": {"vibrance": 40}, "improve colors": {"vibrance": 30},
+        "better colors": {"vibrance": 30}, "增强色彩": {"vibrance": 40}, "增强颜色": {"vibrance": 40},
+        "more vivid": {"vibrance": 50}, "vivid": {"vibrance": 50},
+        "livelier": {"vibrance": 40}, "pop colors": {"vibrance": 50}, "make colors pop": {"vibrance": 50},
+        "let colors pop": {"vibrance": 50},
+        "colors to pop": {"vibrance": 50}, "自然饱和度": {},
         "鲜艳": {"vibrance": 45}, "鲜艳一点": {"vibrance": 30}, "更生动": {"vibrance": 45},
     }
 )  # fmt: skip
@@ -139,11 +179,15 @@ def vibrance(image: Image, mask: Mask | None = None, vibrance: Percent = 40.0) -
     """Strengthen pale colours and spare strong ones and skin, so that nothing turns gaudy."""
     if vibrance == 0:
         return image.replace(image.pixels)
-    lab = to_lab(image.pixels)
+    return blend(image, in_strips(image, mask, lambda pixels: _vivid(pixels, vibrance / 100)), mask)
+
+
+def _vivid(pixels: Pixels, amount: float) -> Plane:
+    lab = to_lab(pixels)
     chroma, hue = cv2.cartToPolar(lab[..., 1], lab[..., 2], angleInDegrees=True)
     skin = np.exp(-(((hue - 50) / 18) ** 2) - ((chroma - 28) / 18) ** 2)  # skin of every shade lies there in Lab
-    gain = 1 + np.float32(vibrance / 100) * np.exp(chroma / -35) * (1 - np.float32(0.6) * skin)
-    return blend(image, from_lab(scale_chroma(lab, gain)), mask)
+    gain = 1 + np.float32(amount) * np.exp(chroma / -35) * (1 - np.float32(0.6) * skin)
+    return from_lab(scale_chroma(lab, gain))
 
 
 @tool(
@@ -235,15 +279,52 @@ def _relit(light: Plane, level: float, aim: float, keep: float) -> Plane:
 
 
 @tool(
-    phrases=[
-        "black and white", "black & white", "b&w", "bw", "monochrome", "grayscale", "greyscale", "gray scale",
-        "colorless", "drain color", "remove color", "remove all color", "黑白", "变成黑白", "变黑白", "灰度", "单色",
-        "去掉颜色", "去色",
-    ]
+    phrases={
+        "black and white": {}, "black & white": {}, "b&w": {}, "bw": {}, "monochrome": {}, "grayscale": {},
+        "greyscale": {}, "gray scale": {}, "colorless": {}, "drain color": {}, "remove color": {},
+        "remove all color": {}, "black and white with {glass}": {}, "dramatic black and white": {"glass": "red filter"},
+        "black and white with dark sky": {"glass": "red filter"},
+        "dramatic black and white with dark sky": {"glass": "red filter"}, "红色滤镜的黑白": {"glass": "red filter"},
+        "黑白": {}, "变成黑白": {}, "变黑白": {}, "灰度": {},
+        "单色": {}, "去掉颜色": {}, "去色": {}, "红色滤镜黑白": {"glass": "red filter"},
+        "黑白红色滤镜": {"glass": "red filter"}, "黑白加红滤镜": {"glass": "red filter"},
+        "橙色滤镜黑白": {"glass": "orange filter"}, "黄色滤镜黑白": {"glass": "yellow filter"},
+        "绿色滤镜黑白": {"glass": "green filter"}, "蓝色滤镜黑白": {"glass": "blue filter"},
+    }
 )  # fmt: skip
-def black_and_white(image: Image, mask: Mask | None = None, amount: Share = 1.0) -> Image:
-    """Take the colour out, weighing the channels as panchromatic film does."""
-    return blend(image, _mixed(image, np.repeat(_grey(image)[..., None], 3, 2), amount), mask)
+def black_and_white(image: Image, mask: Mask | None = None, amount: Share = 1.0, glass: Glass = "no filter") -> Image:
+    """Take the colour out as panchromatic film does, or as it does behind a coloured glass: red darkens the sky."""
+    return blend(image, _mixed(image, np.repeat(_grey(image, FILTERS[glass])[..., None], 3, 2), amount), mask)
+
+
+ONE_COLOR = (
+    "color pop {target}", "selective color", "selective color {target}", "color splash",
+    "color splash {target}", "keep only {target} in color", "only {target} in color", "only keep {target} in color",
+    "keep {target} in color and rest black and white", "keep {target} color and rest black and white",
+    "keep {target} in color and turn everything else black and white", "keep only color of {target}",
+    "keep {target} in color and make rest black and white", "only keep color of {target}",
+    "keep {target} in color and turn rest black and white", "keep {target} in color rest black and white",
+    "keep {target} in color everything else black and white",
+    "keep {target} in color and everything else black and white", "keep only {target} colored",
+    "leave only {target} in color", "make only {target} in color", "isolate color of {target}",
+)  # fmt: skip
+
+
+@tool(
+    scope="global",
+    phrases=[
+        *(text.replace("color", word) for text in ONE_COLOR for word in ("color", "colour")),
+        "局部彩色", "保留{target}的颜色其余黑白", "只保留{target}的颜色", "只保留{target}", "只保留{target}颜色",
+        "保留{target}颜色其余黑白", "保留{target}颜色其他黑白", "只留{target}的颜色", "突出{target}的颜色",
+        "保留{target}的颜色其他黑白", "保留{target}的颜色其他变黑白", "保留{target}的颜色其余变成黑白",
+        "只让{target}保持彩色", "保留{target}彩色其余黑白", "只有{target}是彩色",
+    ],
+)  # fmt: skip
+def color_pop(image: Image, mask: Mask, amount: Share = 1.0) -> Image:
+    """Keep the colour of the masked thing only and turn everything else black and white."""
+    if mask.box is None:
+        return image.replace(image.pixels)
+    return black_and_white.function(image, ~mask, amount)
 
 
 @tool(
@@ -277,9 +358,9 @@ def duotone(
     return blend(image, _mixed(image, _toned(image, ends[0] + (ends[1] - ends[0]) * share), amount), mask)
 
 
-def _grey(image: Image) -> Pixels:
-    """The picture as panchromatic film sees it, H x W."""
-    return np.asarray(cv2.transform(image.pixels, np.array([PANCHROMATIC], np.float32)), np.uint8).reshape(
+def _grey(image: Image, weights: tuple[float, float, float] = PANCHROMATIC) -> Pixels:
+    """The picture as film sees it, H x W; panchromatic unless other weights of R, G, B are given."""
+    return np.asarray(cv2.transform(image.pixels, np.array([weights], np.float32)), np.uint8).reshape(
         image.pixels.shape[:2]
     )
 
@@ -301,54 +382,3 @@ def _mixed(image: Image, edit: Pixels, amount: float) -> Pixels:
 def invert(image: Image, mask: Mask | None = None) -> Image:
     """Turn light into dark and every colour into its opposite, like a negative."""
     return blend(image, 255 - image.pixels, mask)
-
-
-class Film(NamedTuple):
-    """How a film renders: colour, contrast, and what it tints."""
-
-    saturation: float
-    contrast: float  # slope of the S-curve in mid grey
-    dark: tuple[int, int, int]  # added to RGB in the shadows
-    light: tuple[int, int, int]  # and in the highlights
-    ends: tuple[int, int]  # what black and white become
-    gamma: float = 1.0  # over 1 darkens the middle
-
-
-LOOKS = {
-    "faded": Film(0.72, 0.95, (6, 8, 14), (6, 2, -8), (28, 242)),
-    "warm film": Film(0.95, 1.12, (-2, 0, 4), (10, 3, -12), (8, 250)),
-    "cool film": Film(0.9, 1.12, (-4, 2, 10), (-6, 2, 7), (8, 250)),
-    "teal and orange": Film(1.05, 1.2, (-12, 4, 14), (12, 3, -12), (4, 252)),
-    "cross process": Film(1.25, 1.4, (-10, -4, 24), (8, 12, -20), (0, 255)),
-    "bleach bypass": Film(0.4, 1.55, (0, 0, 2), (2, 2, 0), (0, 255)),
-    "noir": Film(0.0, 1.9, (0, 0, 0), (0, 0, 0), (0, 252), 1.35),
-    "matte": Film(0.85, 0.9, (4, 4, 6), (0, 0, -2), (34, 246)),
-}
-Look = Literal["faded", "warm film", "cool film", "teal and orange", "cross process", "bleach bypass", "noir", "matte"]
-
-
-@tool(
-    phrases={
-        "faded look": {"name": "faded"}, "faded film": {"name": "faded"}, "warm film": {"name": "warm film"},
-        "cool film": {"name": "cool film"}, "teal and orange": {"name": "teal and orange"},
-        "cross process": {"name": "cross process"}, "cross processed": {"name": "cross process"},
-        "bleach bypass": {"name": "bleach bypass"}, "noir": {"name": "noir"}, "film noir": {"name": "noir"},
-        "matte look": {"name": "matte"}, "褪色": {"name": "faded"}, "暖色胶片": {"name": "warm film"},
-        "冷色胶片": {"name": "cool film"}, "青橙色调": {"name": "teal and orange"}, "青橙": {"name": "teal and orange"},
-        "黑色电影": {"name": "noir"}, "哑光": {"name": "matte"},
-    }
-)  # fmt: skip
-def film_look(image: Image, mask: Mask | None = None, name: Look = "warm film", amount: Share = 1.0) -> Image:
-    """Give the picture the colours of a film: faded, warm, cool, teal and orange, cross processed, noir, matte."""
-    film = LOOKS[name]
-    codes = np.linspace(0, 1, 256) ** film.gamma
-    away = np.abs(2 * codes - 1)
-    bend = away * film.contrast / (1 + (film.contrast - 1) * away)  # keeps a slope at the ends: no crushed blacks
-    curve = film.ends[0] + (0.5 + 0.5 * np.sign(codes - 0.5) * bend) * (film.ends[1] - film.ends[0])
-    weight = codes[:, None] ** 1.5
-    table = curve[:, None] + np.array(film.dark) * (1 - weight) * codes[:, None] ** 0.5 + np.array(film.light) * weight
-    if film.saturation:
-        base = to_uint8(from_lab(scale_chroma(to_lab(image.pixels), film.saturation)))
-    else:
-        base = np.repeat(_grey(image)[..., None], 3, 2)
-    return blend(image, _mixed(image, apply_curve(base, table), amount), mask)

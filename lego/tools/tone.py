@@ -11,7 +11,18 @@ from pydantic import Field
 
 from lego.core.registry import tool
 from lego.core.values import Image, Mask
-from lego.tools.pixels import Plane, apply_curve, base_layer, blend, from_lab, from_linear, guided, to_lab, to_linear
+from lego.tools.pixels import (
+    Plane,
+    apply_curve,
+    base_layer,
+    blend,
+    from_lab,
+    from_linear,
+    guided,
+    sampled,
+    to_lab,
+    to_linear,
+)
 
 Stops = Annotated[float, Field(ge=-4, le=4, description="1 doubles the light", json_schema_extra={"unit": "stops"})]
 Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
@@ -70,7 +81,9 @@ def brightness(image: Image, mask: Mask | None = None, brightness: Percent = 20.
     phrases={
         "contrast": {"contrast": 25}, "more contrast": {"contrast": 25}, "increase contrast": {"contrast": 25},
         "boost contrast": {"contrast": 30}, "add contrast": {"contrast": 25}, "raise contrast": {"contrast": 25},
-        "contrastier": {"contrast": 25}, "punchier": {"contrast": 25}, "less contrast": {"contrast": -25},
+        "contrastier": {"contrast": 25}, "enhance contrast": {"contrast": 25},
+        "improve contrast": {"contrast": 20}, "better contrast": {"contrast": 20}, "high contrast": {"contrast": 35},
+        "punchier": {"contrast": 25}, "less contrast": {"contrast": -25},
         "reduce contrast": {"contrast": -25}, "lower contrast": {"contrast": -25},
         "decrease contrast": {"contrast": -25}, "flatter": {"contrast": -25}, "增加对比度": {"contrast": 25},
         "提高对比度": {"contrast": 25}, "增强对比度": {"contrast": 25}, "降低对比度": {"contrast": -25},
@@ -83,8 +96,8 @@ def contrast(image: Image, mask: Mask | None = None, contrast: Percent = 20.0) -
     An S-curve through the mean luminance (of what is masked, kept between 0.3 and 0.6). Black and white stay, and the
     slope stays between 0.4 and 2.3 everywhere: neither are ends crushed nor is noise in them torn apart.
     """
-    grey = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
-    mean = cv2.mean(grey, None if mask is None else mask.pixels)[0]
+    pixels, where = sampled(image, mask)
+    mean = cv2.mean(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), where)[0]
     pivot = float(np.clip(mean / 255, 0.3, 0.6))
     slope = 2.0 ** (contrast / 100 * 1.2)  # at the pivot
     codes = np.arange(256) / 255
@@ -163,7 +176,9 @@ def _step(x: Plane, start: float, end: float) -> Plane:
     phrases={
         "clarity": {"clarity": 30}, "more clarity": {"clarity": 30}, "add clarity": {"clarity": 30},
         "local contrast": {"clarity": 30}, "crisper": {"clarity": 25}, "more detail": {"clarity": 30},
-        "more texture": {"clarity": 30}, "less clarity": {"clarity": -30}, "softer": {"clarity": -30}, "清晰度": {},
+        "more texture": {"clarity": 30}, "enhance details": {"clarity": 30}, "enhance texture": {"clarity": 30},
+        "bring out details": {"clarity": 30}, "less clarity": {"clarity": -30}, "softer": {"clarity": -30},
+        "清晰度": {},
         "增加清晰度": {"clarity": 30}, "提高清晰度": {"clarity": 30}, "更清晰": {"clarity": 30},
         "增强细节": {"clarity": 30},
     }
@@ -178,6 +193,7 @@ def clarity(image: Image, mask: Mask | None = None, clarity: Percent = 25.0) -> 
     lab = to_lab(image.pixels)
     light: Plane = lab[..., 0] / np.float32(100)
     detail = light - guided(light, light, max(1, max(image.size) // 50), CLARITY_EDGE)
-    middle = 1 - (2 * light - 1) ** 4  # black and white stay, so that nothing clips
-    lab[..., 0] = 100 * np.clip(light + detail * np.float32(clarity / 100) * middle, 0, 1)
+    away = np.square(2 * light - 1)
+    detail *= np.float32(clarity / 100) * (1 - away * away)  # black and white stay, so that nothing clips
+    lab[..., 0] = 100 * np.clip(light + detail, 0, 1)
     return blend(image, from_lab(lab), mask)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from lego.core.registry import registry
 from lego.core.values import Image, Mask
 from lego.executor.contract import check
 from lego.tools.color import (
-    LOOKS,
-    Look,
     black_and_white,
+    color_pop,
     duotone,
-    film_look,
     invert,
     recolor,
     saturation,
@@ -36,7 +33,6 @@ PHOTOS = Path(__file__).parents[2] / "docs" / "photos"
 AMOUNTS = {
     "temperature": "temperature", "tint": "tint", "saturation": "saturation", "vibrance": "vibrance",
     "white_balance": "amount", "black_and_white": "amount", "sepia": "amount", "duotone": "amount",
-    "film_look": "amount",
 }  # fmt: skip
 GREYS = Image(np.arange(256, dtype=np.uint8).reshape(1, -1, 1).repeat(8, 0).repeat(3, 2))
 BLUE, GREEN = "#1f5fd0", "#2e9e4a"
@@ -72,7 +68,7 @@ def tool(name: str) -> Any:
     return registry[name]
 
 
-@pytest.mark.parametrize("name", [*AMOUNTS, "recolor", "invert"])
+@pytest.mark.parametrize("name", [*AMOUNTS, "recolor", "invert", "color_pop"])
 def test_the_contract_holds(name: str) -> None:
     assert check(tool(name)) == []
 
@@ -281,26 +277,42 @@ def test_inverting_twice_gives_the_picture_back(china: Image) -> None:
     assert np.array_equal(invert(invert(china)).pixels, china.pixels)
 
 
-def test_every_look_has_a_recipe_and_they_differ(china: Image) -> None:
-    names = typing.get_args(Look)
-    assert set(names) == set(LOOKS)
-    assert len({film_look(china, name=name).digest for name in names}) == len(names)
+def test_kelvin_give_the_size_of_a_shift_and_temperature_its_direction(china: Image) -> None:
+    b = to_lab(china.pixels)[..., 2].mean()
+    warm, warmer = (to_lab(temperature(china, kelvin=k).pixels)[..., 2].mean() for k in (500.0, 1000.0))
+    cool = to_lab(temperature(china, temperature=-30.0, kelvin=500.0).pixels)[..., 2].mean()
+    assert b + 1.5 < warm < warmer - 1.5
+    assert cool == pytest.approx(2 * b - warm, abs=0.7)
+    assert np.array_equal(temperature(china, kelvin=0.0).pixels, china.pixels)
 
 
-@pytest.mark.parametrize("name", typing.get_args(Look))
-def test_looks_keep_the_order_of_greys_and_crush_nothing(name: Look) -> None:
-    done = film_look(GREYS, name=name).pixels
-    light = to_lab(done)[0, :, 0]
-    assert (np.diff(light) > -0.5).all()
-    assert np.unique(done[0, :, 1]).size > 130
-    assert np.unique(done[0, :40, 1]).size > 10
+def test_a_shift_in_kelvin_is_that_of_a_black_body() -> None:
+    grey = Image(np.full((8, 8, 3), 128, np.uint8))
+    red, _, blue = to_linear(temperature(grey, kelvin=500.0).pixels)[0, 0]
+    assert np.log(red / blue) == pytest.approx(0.149, abs=0.02)  # Planck between 6000 and 5500 K in linear sRGB
 
 
-def test_noir_is_darker_and_without_colour(china: Image) -> None:
-    pixels = film_look(china, name="noir").pixels
-    assert (pixels.max(2) == pixels.min(2)).all()
-    assert pixels.mean() < china.pixels.mean() - 10
+def test_a_red_glass_darkens_a_blue_sky_and_a_green_one_lightens_grass(china: Image) -> None:
+    plain, red = (black_and_white(china, glass=g).pixels[..., 0].astype(float) for g in ("no filter", "red filter"))
+    blue = np.asarray(hue(to_lab(china.pixels)) > 220) & (chroma(to_lab(china.pixels)) > 8)
+    assert red[blue].mean() < plain[blue].mean() - 5
+    grass = Image(np.full((4, 4, 3), (90, 150, 60), np.uint8))
+    assert black_and_white(grass, glass="green filter").pixels[0, 0, 0] > black_and_white(grass).pixels[0, 0, 0] + 5
 
 
-def test_faded_film_has_no_black(china: Image) -> None:
-    assert film_look(china, name="faded").pixels.min() > 15
+def test_every_glass_leaves_greys_as_they_are() -> None:
+    for glass in ("no filter", "yellow filter", "orange filter", "red filter", "green filter", "blue filter"):
+        assert np.abs(black_and_white(GREYS, glass=glass).pixels.astype(int) - GREYS.pixels).max() <= 1
+
+
+def test_a_popped_colour_stays_alone(coffee: Image, saucer: Mask) -> None:
+    done = color_pop(coffee, saucer).pixels
+    assert np.array_equal(done[saucer.pixels == 255], coffee.pixels[saucer.pixels == 255])
+    assert np.ptp(done[saucer.pixels == 0].astype(int), axis=1).max() == 0
+
+
+def test_what_was_warmed_by_some_kelvin_can_be_cooled_by_them_again(china: Image) -> None:
+    warm = temperature(china, kelvin=500.0)
+    back = temperature(warm, temperature=-30.0, kelvin=500.0).pixels.astype(int)
+    whole = warm.pixels.max(2) < 250  # what reached white cannot come back
+    assert np.abs(back - china.pixels)[whole].max() <= 3

@@ -16,10 +16,13 @@ from lego.tools.pixels import (
     apply_curve,
     base_layer,
     blend,
+    curve_through,
     from_lab,
     from_linear,
     gaussian,
     guided,
+    in_strips,
+    sampled,
     to_lab,
     to_linear,
     to_uint8,
@@ -161,3 +164,62 @@ def test_tiny_planes_survive(shape: tuple[int, int]) -> None:
 def test_a_large_blur_looks_like_the_exact_one(light: Plane, sigma: float) -> None:
     honest = cv2.GaussianBlur(light, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
     assert np.abs(gaussian(light, sigma) - honest).max() < 2.5 / 255
+
+
+def test_blend_takes_an_edit_over_and_does_not_copy_it(small: Image) -> None:
+    edit = np.array(255 - small.pixels)
+    done = blend(small, edit, None)
+    assert np.shares_memory(done.pixels, edit)
+    with pytest.raises(ValueError, match="read-only"):
+        edit[0] = 0
+
+
+def test_blend_copies_what_somebody_else_may_still_write_to(small: Image) -> None:
+    larger = np.zeros((60, 40, 3), np.uint8)
+    done = blend(small, larger[:30], None)
+    larger[:] = 9
+    assert done.pixels.max() == 0
+
+
+def test_a_tall_mask_blends_the_same_in_strips_as_at_once() -> None:
+    rng = np.random.default_rng(0)
+    old, new = rng.integers(0, 256, (2, 300, 9, 3), dtype=np.uint8)
+    share = rng.integers(0, 256, (300, 9), dtype=np.uint8)
+    expected = old + (new.astype(np.float32) - old) * (share[..., None].astype(np.float32) / 255)
+    assert np.array_equal(blend(Image(old), new, Mask(share)).pixels, to_uint8(expected.astype(np.float32)))
+
+
+def test_a_curve_rises_where_its_points_rise_and_keeps_within_them() -> None:
+    points = [(0, 10), (90, 12), (100, 200), (160, 200), (255, 240)]
+    curve = curve_through(points)
+    assert [curve[x] for x, _ in points] == pytest.approx([y for _, y in points])
+    assert (np.diff(curve) >= -1e-9).all()
+    assert np.ptp(curve[100:161]) < 1e-9  # level where two neighbours are
+
+
+def test_a_straight_curve_and_a_single_point_are_exact() -> None:
+    assert curve_through([(0, 0), (255, 255)]) == pytest.approx(np.arange(256.0))
+    assert (curve_through([(7, 30)]) == 30).all()
+
+
+def test_strips_change_the_box_of_the_mask_and_all_of_it(small: Image) -> None:
+    tall = Image(np.tile(small.pixels, (6, 1, 1)))
+    assert np.array_equal(in_strips(tall, None, lambda rows: 255 - rows), 255 - tall.pixels)
+    mask = Mask.from_box(tall.size, (5, 10, 20, 170))
+    done = in_strips(tall, mask, lambda rows: 255 - rows)
+    assert np.array_equal(done != tall.pixels, np.repeat(mask.pixels[..., None] > 0, 3, 2))
+
+
+def test_a_sample_tells_the_mean_of_a_large_picture_and_finds_a_thin_mask() -> None:
+    rng = np.random.default_rng(0)
+    large = Image(rng.integers(0, 256, (1500, 2000, 3), dtype=np.uint8))
+    pixels, where = sampled(large, None)
+    assert where is None
+    assert pixels.size < 0.2 * large.pixels.size
+    assert pixels.mean() == pytest.approx(large.pixels.mean(), abs=1)
+    thin = np.zeros((1500, 2000), np.uint8)
+    thin[1, 1] = thin[1498, 1998] = 255
+    thin[700, 701] = 9
+    _, where = sampled(large, Mask(thin))
+    assert where is not None
+    assert where.any()
