@@ -16,6 +16,7 @@ from lego.builder.lexicon import LONG_ENOUGH, Token, color_at, longest, mistyped
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
+REST = "everything else"  # as a phrase's target beside a {target} slot: what lies around the thing
 NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
 SLOT = re.compile(r"\{(\w+)\}")
 
@@ -47,7 +48,7 @@ class Reading:
     target: str = ""
     score: float = 0.0
     notes: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    around: str = ""  # the thing whose surroundings it is about: "put the flower on a white background"
 
 
 @dataclass
@@ -173,6 +174,7 @@ def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) ->
 
 def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Reading | None:
     """Give every token that the pattern left over a meaning, or none of it counts."""
+    around = draft.slots.pop("target") if draft.pattern.target == REST and "target" in draft.slots else []
     draft.target = draft.slots.pop("target", None) or (tokens_of(draft.pattern.target) or None)
     draft.args = dict(draft.pattern.args)
     amounts: list[Token] = []
@@ -200,6 +202,10 @@ def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Readin
     size = len(_content(draft.target or []))
     score = 5 * literal + 3 * len(draft.slots) + draft.score - 0.7 * size - 3 * len(typos)
     notes = tuple([f"read '{typo}'" for typo in typos] + draft.notes)
+    if around:
+        if any(token.kind == "quote" for token in around):
+            return None
+        return Reading(draft.tool, draft.args, "", score, notes, text_of(_trimmed(around) or []) or "subject")
     return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes)
 
 

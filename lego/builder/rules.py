@@ -254,8 +254,13 @@ class _Writer:
             args[images[0].name] = [self.image] if images[0].many else self.image
         for number, param in enumerate(images[1:], 1):
             name = f"reference{number if number > 1 else ''}"
-            if name in self.request.given:
-                args[param.name] = [f"${name}"] if param.many else f"${name}"
+            if param.name == "before":
+                args[param.name] = "$image"
+            elif name in self.request.given and param.many:
+                references = [given for given in self.request.given if given.startswith("reference")]
+                args[param.name] = [f"${given}" for given in references[number - 1 :]]
+            elif name in self.request.given:
+                args[param.name] = f"${name}"
             elif param.required:
                 hint = "give it: --reference FILE, or references=[...]"
                 raise PlanError(f"'{tool.name}' needs a second picture", hint=hint, code="no_reference")
@@ -289,7 +294,11 @@ class _Writer:
         """The reference to where this step works; "" for everywhere."""
         target = reading.target
         drawn = "mask" in self.request.given and self.source == "$image"
-        if target and same_rest(target) and self.last_mask:
+        if reading.around:
+            marked = {"image": self.source, "mask": "$mask"}
+            thing = self._added("mask_refine", marked) if drawn else self._segment(reading.around)
+            where = self._added("mask_invert", {"mask": thing})
+        elif target and same_rest(target) and self.last_mask:
             where = self._added("mask_invert", {"mask": self.last_mask})
         elif drawn and target in words.BACKGROUNDS:
             self.thoughts.append("the background is what lies outside the thing in the given mask")

@@ -73,7 +73,7 @@ def cut(
     if edge == "hair":
         _, reason = mask_matte.choose()
         mask = mask_matte(image, mask, context=context)
-        notes = (f"the edge was found anew by {reason}", *mask.notes)
+        notes = (f"the edge was found anew ({reason})", *mask.notes)
     pixels, alpha = piece.cut_from(image, mask)
     x0, y0, x1, y1 = mask.box if trim and mask.box else (0, 0, *image.size)
     part = Mask(alpha[y0:y1, x0:x1], mask.confidence)
@@ -89,6 +89,8 @@ def cut(
         "paste other photo": {}, "add reference": {}, "overlay logo": {}, "overlay reference": {},
         "add second picture on top": {}, "put reference on top": {},
         "paste seamlessly": {"blending": "poisson"}, "blend in": {"blending": "poisson"},
+        "blend in seamlessly": {"blending": "poisson"},
+        "paste at {scale} size": {}, "paste at {scale} scale": {}, "paste logo at {scale} size": {},
         "blend in reference": {"blending": "poisson"}, "paste reference seamlessly": {"blending": "poisson"},
         "paste and match colors": {"blending": "match"}, "paste matching colors": {"blending": "match"},
         "paste reference and match colors": {"blending": "match"}, "paste with matching light": {"blending": "match"},
@@ -234,26 +236,34 @@ def move(
 @tool(
     scope="global",
     phrases={
-        "make {target} bigger": {"scale": 1.35}, "make {target} larger": {"scale": 1.35},
-        "enlarge {target}": {"scale": 1.35},
-        "make {target} smaller": {"scale": 0.7}, "shrink {target}": {"scale": 0.7}, "scale {target}": {},
-        "scale up {target}": {"scale": 1.35}, "scale down {target}": {"scale": 0.7}, "resize {target}": {},
-        "make {target} twice as big": {"scale": 2.0}, "make {target} twice as large": {"scale": 2.0},
-        "double size of {target}": {"scale": 2.0}, "make {target} half as big": {"scale": 0.5},
-        "make {target} half size": {"scale": 0.5}, "halve size of {target}": {"scale": 0.5},
-        "make {target} tiny": {"scale": 0.4}, "make {target} huge": {"scale": 1.8},
-        "make {target} giant": {"scale": 1.8},
-        "scale {target} to {scale}": {}, "scale {target} by {scale}": {}, "resize {target} to {scale}": {},
-        "把{target}变大": {"scale": 1.35}, "把{target}放大": {"scale": 1.35}, "把{target}变小": {"scale": 0.7},
-        "把{target}缩小": {"scale": 0.7}, "放大{target}": {"scale": 1.35}, "缩小{target}": {"scale": 0.7},
-        "把{target}放大一倍": {"scale": 2.0}, "把{target}缩小一半": {"scale": 0.5}, "把{target}放大到{scale}": {},
-        "把{target}缩小到{scale}": {}, "让{target}大一点": {"scale": 1.2}, "让{target}小一点": {"scale": 0.8},
+        "make {target} bigger": {"change": 35.0}, "make {target} larger": {"change": 35.0},
+        "make {target} {change} bigger": {"change": 35.0}, "make {target} {change} larger": {"change": 35.0},
+        "make {target} {change} smaller": {"change": -30.0}, "enlarge {target}": {"change": 35.0},
+        "make {target} smaller": {"change": -30.0}, "shrink {target}": {"change": -30.0},
+        "scale up {target}": {"change": 35.0}, "scale down {target}": {"change": -30.0},
+        "make {target} twice as big": {"to": 200.0}, "make {target} twice as large": {"to": 200.0},
+        "double size of {target}": {"to": 200.0}, "make {target} half as big": {"to": 50.0},
+        "make {target} half size": {"to": 50.0}, "halve size of {target}": {"to": 50.0},
+        "shrink {target} by half": {"to": 50.0}, "make {target} tiny": {"to": 40.0},
+        "make {target} huge": {"to": 180.0}, "make {target} giant": {"to": 180.0},
+        "scale {target} to {to}": {}, "resize {target} to {to}": {}, "enlarge {target} to {to}": {},
+        "shrink {target} to {to}": {}, "make {target} {to} of size": {}, "把{target}变大": {"change": 35.0},
+        "把{target}放大": {"change": 35.0}, "把{target}变小": {"change": -30.0}, "把{target}缩小": {"change": -30.0},
+        "放大{target}": {"change": 35.0}, "缩小{target}": {"change": -30.0}, "把{target}放大一倍": {"to": 200.0},
+        "把{target}缩小一半": {"to": 50.0}, "把{target}放大到{to}": {}, "把{target}缩小到{to}": {},
+        "让{target}大一点": {"change": 18.0}, "让{target}小一点": {"change": -15.0},
     },
 )  # fmt: skip
 def resize_object(
     image: Image,
     mask: Mask,
-    scale: Annotated[float, Field(ge=0.1, le=4, description="times its size now")] = 0.7,
+    change: Annotated[
+        float, Field(ge=-90, le=300, description="of its size; less than 0 is smaller", json_schema_extra={"unit": "%"})
+    ] = -30.0,
+    to: Annotated[
+        float | None,
+        Field(ge=10, le=400, description="its new size, instead of a change", json_schema_extra={"unit": "%"}),
+    ] = None,
     blending: Blending = "alpha",
     shadow: Shadow = 0.0,
     context: Context = HERE,
@@ -263,12 +273,12 @@ def resize_object(
     Its lower edge stays where it is; a thing that the frame cuts off stays at that side, so that the cut stays hidden.
     """
     core = mask.pixels >= SURE
+    scale = 1 + change / 100 if to is None else to / 100
     if not core.any() or mask.box is None or scale == 1:
         return image.replace(image.pixels)
     x0, y0, x1, y1 = mask.box
-    thing = _lifted(image, mask)
     size = (min(MAX_PIECE, max(1, round((x1 - x0) * scale))), min(MAX_PIECE, max(1, round((y1 - y0) * scale))))
-    thing = piece.resized(Image(*thing), size)
+    thing = piece.resized(Image(*_lifted(image, mask)), size)
     at, notes = _stand(image.size, mask.box, size)
     ground = image
     if (widen(core, GROW) & (_footprint(image.size, thing, at) < SURE)).any():
@@ -305,8 +315,17 @@ def _lifted(image: Image, mask: Mask) -> Piece:
 
 
 def _goal(image: Image, box: Box, dx: float, dy: float, to: str | None) -> tuple[int, int]:
-    """Left and top px of the thing after a shift by per cent of the sides, or at a place."""
+    """Left and top px of the thing after a shift by per cent of the sides, or at a place.
+
+    "left" and "right" keep its height, "top" and "bottom" its distance from the sides; where the frame cuts the thing
+    off it stays at that side, so that the cut stays hidden, unless it is sent to the side across.
+    """
     x0, y0, x1, y1 = box
-    if to is not None:
-        return place(image.size, (x1 - x0, y1 - y0), to, MARGIN)
-    return x0 + round(dx * image.size[0] / 100), y0 + round(dy * image.size[1] / 100)
+    if to is None:
+        return x0 + round(dx * image.size[0] / 100), y0 + round(dy * image.size[1] / 100)
+    x, y = place(image.size, (x1 - x0, y1 - y0), to, MARGIN)
+    if to in ("top", "bottom") or (x0 == 0 and "right" not in to) or (x1 == image.size[0] and "left" not in to):
+        x = x0
+    if to in ("left", "right") or (y0 == 0 and "bottom" not in to) or (y1 == image.size[1] and "top" not in to):
+        y = y0
+    return x, y

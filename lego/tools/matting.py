@@ -27,10 +27,10 @@ Reach: TypeAlias = Annotated[
 ]  # fmt: skip
 Solver: TypeAlias = Callable[[Pixels, Pixels, Pixels, int], Plane]
 
-REACH = 4.0
+REACH = 5.0
 SIDE = 1024  # px at which edges are solved: 1.4 s; larger ones are brought up along the picture's own edges
 FLAT = 1e-4  # variance of grey under which the guided filter sees no edge: hairs have 10 times that
-CLIP = 0.1  # of the guided alpha at both ends: its box means leave a veil that is no hair
+CLIP = {"guided": 0.1, "closed form": 0.04}  # of alpha at both ends: both leave a veil there that is no hair
 STEPS = 400  # iterations that the solver mostly needs, for the progress bar
 UNKNOWN = 128  # in a trimap: neither surely thing (255) nor surely background (0)
 
@@ -125,7 +125,7 @@ def _band(mask: Mask, reach: float) -> _Band | None:
 def _by_guided_filter(pixels: Pixels, core: Pixels, trimap: Pixels, radius: int) -> Plane:
     """The outline drawn to the picture's own edges."""
     soft = guided(_grey(pixels), core.astype(np.float32) / np.float32(255), radius, FLAT)
-    return np.asarray((soft - CLIP) / (1 - 2 * CLIP), np.float32)
+    return _clipped(soft, CLIP["guided"])
 
 
 def _closed_form(pixels: Pixels, trimap: Pixels, progress: Callable[[float], None]) -> Plane:
@@ -145,7 +145,11 @@ def _closed_form(pixels: Pixels, trimap: Pixels, progress: Callable[[float], Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of thresholds that its preconditioner adapts by itself
         alpha = estimate_alpha_cf(pixels / 255.0, known, cg_kwargs={"callback": step})
-    return np.asarray(alpha, np.float32)
+    return _clipped(np.asarray(alpha, np.float32), CLIP["closed form"])
+
+
+def _clipped(alpha: Plane, share: float) -> Plane:
+    return np.asarray(np.clip((alpha - share) / (1 - 2 * share), 0, 1), np.float32)
 
 
 def _grey(pixels: Pixels) -> Plane:

@@ -21,14 +21,14 @@ Blending: TypeAlias = Annotated[
 Shadow: TypeAlias = Annotated[float, Field(ge=0, le=1, description="strength of a soft shadow, 0 is none")]
 
 MATCH = 0.5  # of the way to the surroundings: Reinhard's whole way is muddy, 40-60 % is not
-MATCH_MOST = (18.0, 12.0, 12.0)  # Lab units that a piece is shifted by at most: a red cup in a green meadow stays red
+MATCH_MOST = (15.0, 6.0, 6.0)  # Lab units of shift at most: more turns orange petals mint under a blue sky
 MATCH_CONTRAST = (0.7, 1.4)  # bounds of the change in contrast
 AROUND = 0.5  # sides of the piece that count as its surroundings on each side
 POISSON_SIDE = 512  # px at which the correction is solved: it is smooth, so it can be brought up to any size
 POISSON_LEAST = 10  # px of a side: seamlessClone works its mask inwards by 3 and raises on what is left of less
 POISSON_ROOM = 4  # px around the piece, so that seamlessClone never meets the frame
 SHADOW_MOST = 0.6  # opacity of the darkest shadow; more looks like a hole
-FOOT = 0.25  # of the thing's height whose outline stands on the ground
+FOOT = 0.12  # of the thing's height whose outline stands on the ground
 FOOT_FLAT = 0.14  # height of the contact shadow, as a share of the thing's width
 FOOT_SOFT = 0.035  # its softness, as a share of the thing's width
 DROP_SOFT = 0.03  # softness of the shadow of a whole picture, as a share of its short side
@@ -152,7 +152,8 @@ def _flowing(ground: Pixels, piece: Piece, at: tuple[int, int]) -> tuple[Piece, 
     where = _padded(np.where(alpha > 127, 255, 0).astype(np.uint8), POISSON_ROOM)
     x, y, w, h = cv2.boundingRect(where)
     try:
-        made = cv2.seamlessClone(own, there, where, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)
+        # on a copy, because it writes to the mask
+        made = cv2.seamlessClone(own, there, where.copy(), (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)
     except cv2.error:  # it raises on shapes that it leaves undocumented
         return piece, (kept,)
     change = np.where((where > 0)[..., None], made.astype(np.float32) - own, 0)
