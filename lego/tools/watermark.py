@@ -25,6 +25,7 @@ Spot: TypeAlias = Literal[
 TILE_TURN = -30.0  # degrees that a tiled watermark rises by: no straight crop gets between its rows
 TILE_ROOM = 1.4  # distance of tiles, in their own sizes
 STAMP = 1600  # px of the canvas that words are drawn on before they are scaled: finer than any mark needs
+LINE_HIGH = 0.3  # of the mark's width: the height of words at most, so that "A" is no larger than "Ann Smith"
 EMBOSS = 0.05  # softness of the dark edge of white words, of their height: a mark on white has to be seen too
 EMBOSS_OPACITY = 0.7
 
@@ -79,6 +80,8 @@ def watermark(
     mark = picture if picture is not None and not text.strip() else Image(*_lettered(text, color))
     width = max(1, round(size / 100 * image.size[0]))
     share = min(width / mark.size[0], image.size[1] / mark.size[1])
+    if mark is not picture:
+        share = min(share, LINE_HIGH * width / mark.size[1])
     shape = (max(1, round(mark.size[0] * share)), max(1, round(mark.size[1] * share)))
     stamp = piece.resized(mark, shape)
     if position == "tiled":
