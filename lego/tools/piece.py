@@ -22,7 +22,7 @@ Shadow: TypeAlias = Annotated[float, Field(ge=0, le=1, description="strength of 
 
 MATCH = 0.5  # of the way to the surroundings: Reinhard's whole way is muddy, 40-60 % is not
 MATCH_MOST = (15.0, 6.0, 6.0)  # Lab units of shift at most: more turns orange petals mint under a blue sky
-MATCH_CONTRAST = (0.7, 1.4)  # bounds of the change in contrast
+MATCH_CONTRAST = (0.75, 1.2)  # bounds of the change in contrast
 AROUND = 0.5  # sides of the piece that count as its surroundings on each side
 POISSON_SIDE = 512  # px at which the correction is solved: it is smooth, so it can be brought up to any size
 POISSON_LEAST = 10  # px of a side: seamlessClone works its mask inwards by 3 and raises on what is left of less
