@@ -16,7 +16,6 @@ from lego.builder.lexicon import LONG_ENOUGH, Token, color_at, longest, mistyped
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
-REST = "everything else"  # as a phrase's target beside a {target} slot: what lies around the thing
 NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
 SLOT = re.compile(r"\{(\w+)\}")
 
@@ -174,8 +173,9 @@ def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) ->
 
 def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Reading | None:
     """Give every token that the pattern left over a meaning, or none of it counts."""
-    around = draft.slots.pop("target") if draft.pattern.target == REST and "target" in draft.slots else []
-    draft.target = draft.slots.pop("target", None) or (tokens_of(draft.pattern.target) or None)
+    thing = draft.slots.pop("target", None)
+    beside = bool(thing) and draft.pattern.target == words.AROUND
+    draft.target = None if beside else thing or (tokens_of(draft.pattern.target) or None)
     draft.args = dict(draft.pattern.args)
     amounts: list[Token] = []
     for name, value in draft.slots.items():
@@ -202,11 +202,10 @@ def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Readin
     size = len(_content(draft.target or []))
     score = 5 * literal + 3 * len(draft.slots) + draft.score - 0.7 * size - 3 * len(typos)
     notes = tuple([f"read '{typo}'" for typo in typos] + draft.notes)
-    if around:
-        if any(token.kind == "quote" for token in around):
-            return None
-        return Reading(draft.tool, draft.args, "", score, notes, text_of(_trimmed(around) or []) or "subject")
-    return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes)
+    if beside and (draft.target or any(token.kind == "quote" for token in thing)):
+        return None
+    around = text_of(_trimmed(thing) or tokens_of("subject")) if beside else ""
+    return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes, around)
 
 
 def _begins_another(tokens: Sequence[Token], at: int) -> bool:
@@ -370,13 +369,8 @@ def _settle_amount(draft: _Draft) -> bool:
         return False
     for param in _numeric(draft.tool):
         value = draft.args.get(param.name)
-        if (
-            value is None
-            and (draft.factor != 1 or draft.direction)
-            and param.default
-            and not given
-            and len(_numeric(draft.tool)) == 1
-        ):
+        alone = param.default and not given and len(_numeric(draft.tool)) == 1
+        if value is None and alone and (draft.factor != 1 or draft.direction):
             value = param.default
         if not isinstance(value, int | float) or isinstance(value, bool):
             continue
