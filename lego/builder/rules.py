@@ -20,6 +20,7 @@ from lego.builder.lexicon import Token, after, find, same, stem, text_of, togeth
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
 from lego.core.steps import Step
+from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
 MAX_WORDS = 200  # of an instruction; longer ones are stories, and the search is quadratic in the clauses
@@ -56,8 +57,7 @@ class Rules:
         if len(tokens) > MAX_WORDS:
             raise _refusal(f"the instruction has {len(tokens)} words, more than {MAX_WORDS}", "too_long")
         offered = _Offer(request.tools)
-        clauses = _clauses(tokens, offered)
-        return _Writer(request, offered).write(clauses)
+        return _Writer(request, offered).write(_clauses(tokens, offered))
 
 
 class _Offer:
@@ -256,11 +256,9 @@ class _Writer:
             name = f"reference{number if number > 1 else ''}"
             if param.name == "before":
                 args[param.name] = "$image"
-            elif name in self.request.given and param.many:
-                references = [given for given in self.request.given if given.startswith("reference")]
-                args[param.name] = [f"${given}" for given in references[number - 1 :]]
             elif name in self.request.given:
-                args[param.name] = f"${name}"
+                rest = [f"${given}" for given in self.request.given if given.startswith("reference")][number - 1 :]
+                args[param.name] = rest if param.many else rest[0]
             elif param.required:
                 hint = "give it: --reference FILE, or references=[...]"
                 raise PlanError(f"'{tool.name}' needs a second picture", hint=hint, code="no_reference")
@@ -295,19 +293,18 @@ class _Writer:
         target = reading.target
         drawn = "mask" in self.request.given and self.source == "$image"
         if reading.around:
-            marked = {"image": self.source, "mask": "$mask"}
-            thing = self._added("mask_refine", marked) if drawn else self._segment(reading.around)
+            thing = self._outlined() if drawn else self._segment(reading.around)
             where = self._added("mask_invert", {"mask": thing})
         elif target and same_rest(target) and self.last_mask:
             where = self._added("mask_invert", {"mask": self.last_mask})
         elif drawn and target in words.BACKGROUNDS:
             self.thoughts.append("the background is what lies outside the thing in the given mask")
-            refined = self._added("mask_refine", {"image": self.source, "mask": "$mask"})
-            where = self._added("mask_invert", {"mask": refined})
+            where = self._added("mask_invert", {"mask": self._outlined()})
         elif drawn and not _region(target):
             if target:
                 self.thoughts.append(f"the given mask says where '{target}' is")
-            where = "$mask"
+            param, value = _mask_of(reading.tool), self.request.values.get("mask")
+            where = self._outlined() if param.format == "thing" and _box(value) else "$mask"
         elif target:
             where = self._segment(target)
         elif required and not keep:
@@ -323,6 +320,9 @@ class _Writer:
         if where:
             return self._added("mask_subtract", {"first": where, "second": kept})
         return self._added("mask_invert", {"mask": kept})
+
+    def _outlined(self) -> str:
+        return self._added("mask_refine", {"image": self.source, "mask": "$mask"})
 
     def _segment(self, target: str) -> str:
         return self._added("segment", {"image": self.source, "target": _escaped(target)})
@@ -343,6 +343,11 @@ class _Writer:
 
 def _mask_of(tool: Tool[..., Any]) -> Any:
     return next((p for p in tool.params if p.kind == "mask" and not p.many), None)
+
+
+def _box(value: Any) -> bool:
+    """Is a mask a whole rectangle, drawn round a thing and not along it?"""
+    return isinstance(value, Mask) and value.box is not None and value == Mask.from_box(value.size, value.box)
 
 
 def _region(target: str) -> bool:

@@ -14,7 +14,7 @@ from lego.core.signature import Context
 from lego.core.values import Box, Image, Mask
 from lego.tools import piece
 from lego.tools.fill import SURE, take_out, widen
-from lego.tools.matting import mask_matte
+from lego.tools.matting import Thing, mask_matte
 from lego.tools.piece import Blending, Piece, Shadow
 
 Position: TypeAlias = Literal[
@@ -52,7 +52,7 @@ class Cutout(NamedTuple):
 )  # fmt: skip
 def cut(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     trim: Annotated[bool, Field(description="cut the picture down to the thing's box")] = True,
     edge: Annotated[
         Literal["mask", "hair"], Field(description="as soft as the mask is, or found anew for hair and fur")
@@ -155,7 +155,7 @@ def place(room: tuple[int, int], size: tuple[int, int], position: str, inset: fl
 )  # fmt: skip
 def duplicate(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     dx: Way = 25.0,
     dy: Way = 0.0,
     to: To = None,
@@ -202,7 +202,7 @@ def duplicate(
 )  # fmt: skip
 def move(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     dx: Way = 0.0,
     dy: Way = 0.0,
     to: To = None,
@@ -236,6 +236,8 @@ def move(
 @tool(
     scope="global",
     phrases={
+        "make smaller": {"change": -30.0}, "make bigger": {"change": 35.0}, "make larger": {"change": 35.0},
+        "变大": {"change": 35.0}, "变小": {"change": -30.0},
         "make {target} bigger": {"change": 35.0}, "make {target} larger": {"change": 35.0},
         "make {target} {change} bigger": {"change": 35.0}, "make {target} {change} larger": {"change": 35.0},
         "make {target} {change} smaller": {"change": -30.0}, "enlarge {target}": {"change": 35.0},
@@ -256,7 +258,7 @@ def move(
 )  # fmt: skip
 def resize_object(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     change: Annotated[
         float, Field(ge=-90, le=300, description="of its size; less than 0 is smaller", json_schema_extra={"unit": "%"})
     ] = -30.0,

@@ -27,6 +27,7 @@ Reach: TypeAlias = Annotated[
         json_schema_extra={"unit": "%"},
     ),
 ]  # fmt: skip
+Thing: TypeAlias = Annotated[Mask, Field(json_schema_extra={"format": "thing"})]  # a box drawn round one has no hair
 Solver: TypeAlias = Callable[[Pixels, Pixels, Pixels, int], Plane]
 
 REACH = 5.0
@@ -57,7 +58,7 @@ class _Band(NamedTuple):
 )  # fmt: skip
 def mask_matte(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     reach: Reach = REACH,
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Mask:
@@ -76,7 +77,7 @@ def mask_matte(
 @mask_matte.engine("pymatting", requires=["pymatting"])
 def _(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     reach: Reach = REACH,
     context: Context = Context(),  # noqa: B008  # as above
 ) -> Mask:

@@ -173,6 +173,14 @@ def test_a_thing_put_on_a_ground_keeps_itself_and_loses_what_lies_around_it() ->
         plan('put the text "hi" on a white background')
 
 
+def test_a_box_round_a_thing_to_be_moved_is_tightened_to_it() -> None:
+    box = Mask.from_box((4, 4), (1, 1, 3, 3))
+    drawn = Mask(np.eye(4, dtype=np.uint8) * np.uint8(255))
+    for mask, wanted in ((box, ["mask_refine", "move"]), (drawn, ["move"])):
+        request = Request(PICTURE, "move it to the left", tuple(registry), ("mask",), {"mask": mask})
+        assert [s.tool for s in builder.open("rules").plan(request).workflow.steps] == wanted
+
+
 def test_a_list_of_pictures_gets_all_references_and_before_is_the_picture_as_it_came() -> None:
     found = steps("make a collage with 2 columns", "reference", "reference2", "reference3")
     assert found[0][1]["pictures"] == ["$reference", "$reference2", "$reference3"]
