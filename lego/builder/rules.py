@@ -244,8 +244,7 @@ class _Writer:
 
     def _write(self, reading: Reading, keep: str) -> None:
         tool = reading.tool
-        wrong = faults(reading)
-        if wrong:
+        if wrong := faults(reading):
             raise PlanError(wrong[0], hint="give a value in that range", code="out_of_range")
         self.thoughts.extend(reading.notes)
         args: dict[str, Any] = {}
@@ -282,8 +281,13 @@ class _Writer:
         mask = next((o.name for o in tool.outputs if o.kind == "mask"), None)
         if image:
             self.image = f"${step}.{image}" if several else f"${step}"
-            if tool.scope == "geometric":
-                self.source, self.last_mask, self.last_target = self.image, "", ""
+            lifts = getattr(_mask_of(tool), "format", "") == "thing"  # then the thing is elsewhere now
+            if tool.scope == "geometric" or lifts:
+                self.source, self.last_mask, self.last_target = (
+                    self.image,
+                    "",
+                    self.last_target if tool.scope == "global" else "",
+                )
         if mask:
             self.last_mask = f"${step}.{mask}" if several else f"${step}"
         self.result = self.image if image else f"${step}.{tool.outputs[0].name}" if several else f"${step}"
@@ -295,8 +299,8 @@ class _Writer:
         if reading.around:
             thing = self._outlined() if drawn else self._segment(reading.around)
             where = self._added("mask_invert", {"mask": thing})
-        elif target and same_rest(target) and self.last_mask:
-            where = self._added("mask_invert", {"mask": self.last_mask})
+        elif target and same_rest(target) and (self.last_mask or self.last_target):
+            where = self._added("mask_invert", {"mask": self.last_mask or self._segment(self.last_target)})
         elif drawn and target in words.BACKGROUNDS:
             self.thoughts.append("the background is what lies outside the thing in the given mask")
             where = self._added("mask_invert", {"mask": self._outlined()})

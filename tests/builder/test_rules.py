@@ -181,6 +181,14 @@ def test_a_box_round_a_thing_to_be_moved_is_tightened_to_it() -> None:
         assert [s.tool for s in builder.open("rules").plan(request).workflow.steps] == wanted
 
 
+def test_what_was_moved_is_looked_for_anew() -> None:
+    found = steps("move the flower to the left and brighter")
+    assert [t for t, _ in found] == ["segment", "move", "segment", "exposure"]
+    assert found[2][1] == {"image": "$s2", "target": "flower"}
+    words = "move the flower to the right, then make everything else black and white"
+    assert short(words) == "[flower] move [flower] mask_invert black_and_white"
+
+
 def test_a_list_of_pictures_gets_all_references_and_before_is_the_picture_as_it_came() -> None:
     found = steps("make a collage with 2 columns", "reference", "reference2", "reference3")
     assert found[0][1]["pictures"] == ["$reference", "$reference2", "$reference3"]
