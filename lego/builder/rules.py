@@ -283,11 +283,8 @@ class _Writer:
             self.image = f"${step}.{image}" if several else f"${step}"
             lifts = getattr(_mask_of(tool), "format", "") == "thing"  # then the thing is elsewhere now
             if tool.scope == "geometric" or lifts:
-                self.source, self.last_mask, self.last_target = (
-                    self.image,
-                    "",
-                    self.last_target if tool.scope == "global" else "",
-                )
+                self.source, self.last_mask = self.image, ""
+                self.last_target = self.last_target if tool.scope == "global" else ""
         if mask:
             self.last_mask = f"${step}.{mask}" if several else f"${step}"
         self.result = self.image if image else f"${step}.{tool.outputs[0].name}" if several else f"${step}"
@@ -401,8 +398,7 @@ def _misunderstood(pieces: list[list[Token]], offer: _Offer) -> PlanError:
         return PlanError(f"nothing here can make '{thing}' (in '{quote}')", hint=hint, code="no_tool")
     unknown = [t.text for t in content if stem(t.text) not in offer.vocabulary]
     strange = f"; unknown words: {', '.join(unknown)}" if unknown else ""
-    near = _nearest(content, offer)
-    hint = f"did you mean {near}? " if near else ""
+    hint = f"did you mean {near}? " if (near := _nearest(content, offer)) else ""
     examples = "; ".join(words.EXAMPLES)
     return PlanError(
         f"'{quote}' is not understood{strange}", hint=f"{hint}say it like: {examples}", code="not_understood"
