@@ -84,7 +84,10 @@ def cut(
     phrases={
         "paste": {}, "insert": {}, "put on top": {}, "overlay": {}, "stick": {}, "place on top": {}, "add logo": {},
         "粘贴": {}, "贴上": {}, "叠加": {}, "插入": {}, "加上标志": {},
-        "paste logo": {}, "put logo": {}, "insert logo": {}, "paste sticker": {}, "add sticker": {}, "put sticker": {},
+        "paste logo": {}, "stick logo": {}, "place logo": {}, "place logo on top": {}, "把标志贴到{position}": {},
+        "把logo贴到{position}": {}, "把参考图贴到{position}": {},
+        "paste reference with matching colors": {"blending": "match"}, "put logo": {}, "insert logo": {},
+        "paste sticker": {}, "add sticker": {}, "put sticker": {},
         "paste cutout": {}, "paste reference": {}, "paste second picture": {}, "paste other picture": {},
         "paste other photo": {}, "add reference": {}, "overlay logo": {}, "overlay reference": {},
         "add second picture on top": {}, "put reference on top": {},
@@ -225,10 +228,14 @@ def move(
         blending: as in `paste`.
         shadow: as in `paste`.
         context: of the run.
+
+    Raises:
+        RefusedError: it reaches over three sides of the picture, so it is no thing; or nothing is left to fill from.
     """
     core = mask.pixels >= SURE
     if not core.any() or mask.box is None:
         return image.replace(image.pixels)
+    _must_end(image.size, mask.box)
     at = _goal(image, mask.box, dx, dy, to)
     if at == mask.box[:2]:
         return image.replace(image.pixels)
@@ -250,7 +257,8 @@ def move(
         "make {target} twice as big": {"to": 200.0}, "make {target} twice as large": {"to": 200.0},
         "double size of {target}": {"to": 200.0}, "make {target} half as big": {"to": 50.0},
         "make {target} half size": {"to": 50.0}, "halve size of {target}": {"to": 50.0},
-        "shrink {target} by half": {"to": 50.0}, "make {target} tiny": {"to": 40.0},
+        "shrink {target} by half": {"to": 50.0}, "scale down by half": {"to": 50.0},
+        "scale {target} down by half": {"to": 50.0}, "make {target} tiny": {"to": 40.0},
         "make {target} huge": {"to": 180.0}, "make {target} giant": {"to": 180.0},
         "scale {target} to {to}": {}, "resize {target} to {to}": {}, "enlarge {target} to {to}": {},
         "shrink {target} to {to}": {}, "make {target} {to} of size": {}, "把{target}变大": {"change": 35.0},
@@ -277,11 +285,15 @@ def resize_object(
     """Make the masked thing larger or smaller where it stands, and fill what it uncovers from around it.
 
     Its lower edge stays where it is; a thing that the frame cuts off stays at that side, so that the cut stays hidden.
+
+    Raises:
+        RefusedError: it reaches over three sides of the picture, so it is no thing; or nothing is left to fill from.
     """
     core = mask.pixels >= SURE
     scale = 1 + change / 100 if to is None else to / 100
     if not core.any() or mask.box is None or scale == 1:
         return image.replace(image.pixels)
+    _must_end(image.size, mask.box)
     x0, y0, x1, y1 = mask.box
     size = (min(MAX_PIECE, max(1, round((x1 - x0) * scale))), min(MAX_PIECE, max(1, round((y1 - y0) * scale))))
     thing = piece.resized(Image(*_lifted(image, mask)), size)
@@ -292,6 +304,15 @@ def resize_object(
         ground, notes = image.replace(pixels), (*told, *notes)
     made = piece.lay(ground, thing, at, 1.0, blending, shadow)
     return Image(made.pixels, made.alpha, (*notes, *made.notes))
+
+
+def _must_end(room: tuple[int, int], box: Box) -> None:
+    """A sky or a floor has no other side that could come to light."""
+    if (box[0] == 0) + (box[1] == 0) + (box[2] == room[0]) + (box[3] == room[1]) > 2:
+        raise RefusedError(
+            "what is marked runs over three sides of the picture: it is a part of the scene, not a thing in it",
+            hint="mark a thing that ends within the picture", reason="no_thing",
+        )  # fmt: skip
 
 
 def _stand(room: tuple[int, int], box: Box, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[str, ...]]:

@@ -215,6 +215,15 @@ def test_a_thing_that_the_frame_cuts_off_stays_at_that_side() -> None:
     assert red(resize_object(image, mask, to=50.0)) == (30, 90, 50, 100)
 
 
+def test_a_sky_is_no_thing_to_be_moved() -> None:
+    image, _ = scene()
+    sky = Mask.from_box((200, 100), (0, 0, 200, 40))
+    with pytest.raises(RefusedError, match="three sides"):
+        move(image, sky, dx=10.0)
+    with pytest.raises(RefusedError, match="three sides"):
+        resize_object(image, sky)
+
+
 def test_a_smaller_thing_keeps_its_foot_and_the_ground_comes_back() -> None:
     image, mask = scene()
     made = resize_object(image, mask, -50.0)
