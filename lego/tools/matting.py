@@ -69,7 +69,7 @@ def mask_matte(
     plain mask is the better one. With pymatting installed (``pip install "lego[fill]"``) by closed-form matting (Levin
     2008), which took 17-39 % of a plain outline's error away on made-up hair over four photographs; without it by a
     guided filter (He 2010), 4-18 %. pymatting compiles itself at its first use, which takes half a minute to a minute,
-    once; after that about 1 s at 512 px and 7 s at the most, because larger things are solved at 1024 px.
+    once; after that about 1 s at 512 px and 10 s at the most, because larger things are solved at 1024 px.
     """
     return _matted(image, mask, reach, _by_guided_filter)
 
