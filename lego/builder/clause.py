@@ -58,7 +58,7 @@ class Reading:
     target: str = ""
     score: float = 0.0
     notes: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    around: str = ""  # the thing whose surroundings it is about: "put the flower on a white background"
 
 
 @dataclass
@@ -184,7 +184,9 @@ def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) ->
 
 def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Reading | None:
     """Give every token that the pattern left over a meaning, or none of it counts."""
-    draft.target = draft.slots.pop("target", None) or (tokens_of(draft.pattern.target) or None)
+    thing = draft.slots.pop("target", None)
+    beside = bool(thing) and draft.pattern.target == words.AROUND
+    draft.target = None if beside else thing or (tokens_of(draft.pattern.target) or None)
     draft.args = dict(draft.pattern.args)
     amounts: list[Token] = []
     for name, value in draft.slots.items():
@@ -211,7 +213,10 @@ def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Readin
     size = len(_content(draft.target or []))
     score = 5 * literal + 3 * len(draft.slots) + draft.score - 0.7 * size - 3 * len(typos)
     notes = tuple([f"read '{typo}'" for typo in typos] + draft.notes)
-    return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes)
+    if beside and (draft.target or any(token.kind == "quote" for token in thing)):
+        return None
+    around = text_of(_trimmed(thing) or tokens_of("subject")) if beside else ""
+    return Reading(draft.tool, draft.args, text_of(draft.target or []), score, notes, around)
 
 
 def _begins_another(tokens: Sequence[Token], at: int) -> bool:

@@ -93,6 +93,7 @@ _KEEP_TAILS = """
 """
 KEEP_TAILS = set(_KEEP_TAILS.split())  # what ends 'keep the face as it is'
 REST = {"everything", "all", "anything", "whole", "rest", "其他", "其余", "全部"}  # "everything except X"
+AROUND = "everything else"  # a phrase's target beside its slot: "put {target} on a white ground" is about the rest
 BACKGROUNDS = {"background", "backdrop", "背景"}
 MORE = {"increase", "raise", "boost", "up", "more", "higher", "add", "增加", "提高", "增强", "提升", "加强"}
 LESS = {"decrease", "reduce", "lower", "less", "cut", "drop", "down", "降低", "减少", "减弱", "调低"}

@@ -20,6 +20,7 @@ from lego.builder.lexicon import LONG_ENOUGH, Token, after, find, same, stem, te
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
 from lego.core.steps import Step
+from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
 MAX_WORDS = 200  # of an instruction; longer ones are stories, and the search is quadratic in the clauses
@@ -56,8 +57,7 @@ class Rules:
         if len(tokens) > MAX_WORDS:
             raise _refusal(f"the instruction has {len(tokens)} words, more than {MAX_WORDS}", "too_long")
         offered = _Offer(request.tools)
-        clauses = _clauses(tokens, offered)
-        return _Writer(request, offered).write(clauses)
+        return _Writer(request, offered).write(_clauses(tokens, offered))
 
 
 class _Offer:
@@ -255,8 +255,7 @@ class _Writer:
 
     def _write(self, reading: Reading, keep: str) -> None:
         tool = reading.tool
-        wrong = faults(reading)
-        if wrong:
+        if wrong := faults(reading):
             raise PlanError(wrong[0], hint="give a value in that range", code="out_of_range")
         self.thoughts.extend(reading.notes)
         args: dict[str, Any] = {}
@@ -265,8 +264,11 @@ class _Writer:
             args[images[0].name] = [self.image] if images[0].many else self.image
         for number, param in enumerate(images[1:], 1):
             name = f"reference{number if number > 1 else ''}"
-            if name in self.request.given:
-                args[param.name] = [f"${name}"] if param.many else f"${name}"
+            if param.name == "before":
+                args[param.name] = "$image"
+            elif name in self.request.given:
+                rest = [f"${given}" for given in self.request.given if given.startswith("reference")][number - 1 :]
+                args[param.name] = rest if param.many else rest[0]
             elif param.required:
                 hint = "give it: --reference FILE, or references=[...]"
                 raise PlanError(f"'{tool.name}' needs a second picture", hint=hint, code="no_reference")
@@ -290,8 +292,10 @@ class _Writer:
         mask = next((o.name for o in tool.outputs if o.kind == "mask"), None)
         if image:
             self.image = f"${step}.{image}" if several else f"${step}"
-            if tool.scope == "geometric":
-                self.source, self.last_mask, self.last_target = self.image, "", ""
+            lifts = getattr(_mask_of(tool), "format", "") == "thing"  # then the thing is elsewhere now
+            if tool.scope == "geometric" or lifts:
+                self.source, self.last_mask = self.image, ""
+                self.last_target = self.last_target if tool.scope == "global" else ""
         if mask:
             self.last_mask = f"${step}.{mask}" if several else f"${step}"
         first = f"${step}.{tool.outputs[0].name}" if several else f"${step}"
@@ -304,19 +308,22 @@ class _Writer:
         """The reference to where this step works; "" for everywhere."""
         target = reading.target
         drawn = "mask" in self.request.given and self.source == "$image"
-        if keep and drawn and not target and not _region(keep):  # "all but the dog" with a box: the box is the dog's
+        if reading.around:
+            thing = self._outlined() if drawn else self._segment(reading.around)
+            where = self._added("mask_invert", {"mask": thing})
+        elif keep and drawn and not target and not _region(keep):  # "all but the dog" with a box: the box is the dog's
             self.thoughts.append(f"the given mask says where '{keep}' is")
             where, keep = self._added("mask_invert", {"mask": "$mask"}), ""
-        elif target and same_rest(target) and self.last_mask:
-            where = self._added("mask_invert", {"mask": self.last_mask})
+        elif target and same_rest(target) and (self.last_mask or self.last_target):
+            where = self._added("mask_invert", {"mask": self.last_mask or self._segment(self.last_target)})
         elif drawn and target in words.BACKGROUNDS:
             self.thoughts.append("the background is what lies outside the thing in the given mask")
-            refined = self._added("mask_refine", {"image": self.source, "mask": "$mask"})
-            where = self._added("mask_invert", {"mask": refined})
+            where = self._added("mask_invert", {"mask": self._outlined()})
         elif drawn and not _region(target):
             if target:
                 self.thoughts.append(f"the given mask says where '{target}' is")
-            where = "$mask"
+            param, value = _mask_of(reading.tool), self.request.values.get("mask")
+            where = self._outlined() if param.format == "thing" and _box(value) else "$mask"
         elif target:
             where = self._segment(target)
         elif required and not keep:
@@ -332,6 +339,9 @@ class _Writer:
         if where:
             return self._added("mask_subtract", {"first": where, "second": kept})
         return self._added("mask_invert", {"mask": kept})
+
+    def _outlined(self) -> str:
+        return self._added("mask_refine", {"image": self.source, "mask": "$mask"})
 
     def _segment(self, target: str) -> str:
         return self._added("segment", {"image": self.source, "target": _escaped(target)})
@@ -352,6 +362,11 @@ class _Writer:
 
 def _mask_of(tool: Tool[..., Any]) -> Any:
     return next((p for p in tool.params if p.kind == "mask" and not p.many), None)
+
+
+def _box(value: Any) -> bool:
+    """Is a mask a whole rectangle, drawn round a thing and not along it?"""
+    return isinstance(value, Mask) and value.box is not None and value == Mask.from_box(value.size, value.box)
 
 
 def _region(target: str) -> bool:
@@ -401,8 +416,7 @@ def _misunderstood(pieces: list[list[Token]], offer: _Offer) -> PlanError:
         return PlanError(f"nothing here can make '{thing}' (in '{quote}')", hint=hint, code="no_tool")
     unknown = [t.text for t in content if stem(t.text) not in offer.vocabulary]
     strange = f"; unknown words: {', '.join(unknown)}" if unknown else ""
-    near = _nearest(content, offer)
-    hint = f"did you mean {near}? " if near else ""
+    hint = f"did you mean {near}? " if (near := _nearest(content, offer)) else ""
     examples = "; ".join(words.EXAMPLES)
     return PlanError(
         f"'{quote}' is not understood{strange}", hint=f"{hint}say it like: {examples}", code="not_understood"

@@ -89,6 +89,20 @@ def widen(core: patchmatch.Bools, grow: float) -> patchmatch.Bools:
         "background to {color}": {"target": "background"}, "把背景换成{color}": {"target": "背景"},
         "把背景变成{color}": {"target": "背景"}, "背景换成{color}": {"target": "背景"},
         "{color}背景": {"target": "背景"}, "背景改成{color}": {"target": "背景"},
+        "{color} backdrop": {"target": "background"}, "put {target} on {color}": {"target": "everything else"},
+        "put {target} on {color} background": {"target": "everything else"},
+        "place {target} on {color} background": {"target": "everything else"},
+        "put {target} in front of {color} background": {"target": "everything else"},
+        "put {target} on {color} backdrop": {"target": "everything else"},
+        "put {target} on plain {color} background": {"target": "everything else"},
+        "put {target} on plain {color} backdrop": {"target": "everything else"},
+        "put {target} on solid {color} background": {"target": "everything else"},
+        "place {target} in front of {color} background": {"target": "everything else"},
+        "place {target} on {color} backdrop": {"target": "everything else"},
+        "set {target} against {color} background": {"target": "everything else"},
+        "把{target}放到{color}背景上": {"target": "everything else"},
+        "把{target}放在{color}背景上": {"target": "everything else"},
+        "把{target}放在{color}背景前": {"target": "everything else"},
     }
 )  # fmt: skip
 def fill_color(
@@ -112,14 +126,22 @@ def fill_color(
 
 
 @tool(
-    phrases=[
-        "make {target} a gradient from {start} to {end}", "turn {target} into a gradient from {start} to {end}",
-        "fill {target} with a gradient from {start} to {end}", "replace {target} with a gradient from {start} to {end}",
-        "gradient {target} from {start} to {end}", "{target} fade from {start} to {end}",
-        "fade {target} from {start} to {end}", "把{target}变成从{start}到{end}的渐变",
-        "把{target}变成{start}到{end}的渐变",
-        "把{target}换成从{start}到{end}的渐变", "把{target}换成{start}到{end}的渐变", "{target}从{start}渐变到{end}",
-    ]
+    phrases={
+        "make {target} a gradient from {start} to {end}": {},
+        "turn {target} into a gradient from {start} to {end}": {},
+        "fill {target} with a gradient from {start} to {end}": {},
+        "replace {target} with a gradient from {start} to {end}": {}, "gradient {target} from {start} to {end}": {},
+        "{target} fade from {start} to {end}": {}, "fade {target} from {start} to {end}": {},
+        "把{target}变成从{start}到{end}的渐变": {}, "把{target}变成{start}到{end}的渐变": {},
+        "把{target}换成从{start}到{end}的渐变": {}, "把{target}换成{start}到{end}的渐变": {},
+        "{target}从{start}渐变到{end}": {},
+        "put {target} on gradient from {start} to {end}": {"target": "everything else"},
+        "put {target} on gradient background from {start} to {end}": {"target": "everything else"},
+        "{start} to {end} gradient background": {"target": "background"},
+        "gradient background {start} to {end}": {"target": "background"},
+        "把{target}放到{start}到{end}的渐变背景上": {"target": "everything else"},
+        "把背景换成{start}{end}渐变": {"target": "背景"}, "{start}到{end}渐变背景": {"target": "背景"},
+    }
 )  # fmt: skip
 def fill_gradient(
     image: Image,
@@ -144,16 +166,42 @@ def fill_gradient(
 
 
 @tool(
-    phrases=[
-        "put behind",
-        "place behind",
-        "use as background",
-        "use as sky",
-        "用作背景",
-        "作为背景",
-        "放在{target}的位置",
-    ]
-)
+    phrases={
+        "put behind": {}, "place behind": {}, "use as background": {"target": "background"},
+        "use as new background": {"target": "background"}, "use as sky": {"target": "sky"},
+        "use as new sky": {"target": "sky"}, "用作背景": {"target": "背景"}, "作为背景": {"target": "背景"},
+        "放在{target}的位置": {}, "replace {target} with reference": {}, "change {target} to reference": {},
+        "swap {target} for reference": {}, "put {target} on reference": {"target": "everything else"},
+        "put {target} in front of reference": {"target": "everything else"},
+        "use reference as background": {"target": "background"}, "use reference as sky": {"target": "sky"},
+        "replace {target} with picture": {}, "replace {target} with other picture": {},
+        "change {target} to other picture": {}, "swap {target} for other picture": {},
+        "put {target} on other picture": {"target": "everything else"},
+        "put {target} in front of other picture": {"target": "everything else"},
+        "use other picture as background": {"target": "background"}, "use other picture as sky": {"target": "sky"},
+        "replace {target} with other photo": {}, "change {target} to other photo": {},
+        "swap {target} for other photo": {}, "put {target} on other photo": {"target": "everything else"},
+        "put {target} in front of other photo": {"target": "everything else"},
+        "use other photo as background": {"target": "background"}, "use other photo as sky": {"target": "sky"},
+        "replace {target} with second picture": {}, "change {target} to second picture": {},
+        "swap {target} for second picture": {}, "put {target} on second picture": {"target": "everything else"},
+        "put {target} in front of second picture": {"target": "everything else"},
+        "use second picture as background": {"target": "background"}, "use second picture as sky": {"target": "sky"},
+        "replace {target} with second photo": {}, "change {target} to second photo": {},
+        "swap {target} for second photo": {}, "put {target} on second photo": {"target": "everything else"},
+        "put {target} in front of second photo": {"target": "everything else"},
+        "use second photo as background": {"target": "background"}, "use second photo as sky": {"target": "sky"},
+        "put {target} on new background": {"target": "everything else"},
+        "change background to picture": {"target": "background"},
+        "use picture as background": {"target": "background"}, "make picture background": {"target": "background"},
+        "把{target}换成参考图": {}, "把{target}换成另一张": {}, "把背景换成图": {"target": "背景"},
+        "背景换成图": {"target": "背景"}, "用参考图作背景": {"target": "背景"}, "用参考图做背景": {"target": "背景"},
+        "用图做背景": {"target": "背景"}, "替换{target}为参考图": {}, "用图作背景": {"target": "背景"},
+        "把天空换成图": {"target": "天空"}, "把{target}放到参考图上": {"target": "everything else"},
+        "把{target}放到另一张图上": {"target": "everything else"},
+        "把{target}放在参考图前": {"target": "everything else"},
+    }
+)  # fmt: skip
 def fill_picture(
     image: Image, mask: Mask, picture: Image, fit: Literal["cover", "contain", "stretch"] = "cover"
 ) -> Image:

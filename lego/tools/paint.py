@@ -39,18 +39,27 @@ def freed(pixels: Pixels, alpha: Pixels) -> Pixels:
     soft = (alpha > 0) & (alpha < 255)
     if not soft.any():
         return pixels
-    own = foreground(pixels, alpha.astype(np.float32) / np.float32(255))
-    return np.where(soft[..., None], to_uint8(own), pixels)
+    side = max(alpha.shape)
+    x0, y0, x1, y1 = Mask(soft).box or (0, 0, 0, 0)
+    room = round(sum(WINDOWS) * side / 2) + len(WINDOWS)  # beyond the reach of all passes nothing counts
+    window = (slice(max(0, y0 - room), y1 + room), slice(max(0, x0 - room), x1 + room))
+    own = foreground(pixels[window], alpha[window].astype(np.float32) / np.float32(255), side)
+    made = np.array(pixels)
+    np.copyto(made[window], to_uint8(own), where=soft[window][..., None])
+    return made
 
 
-def foreground(pixels: Pixels, alpha: Plane) -> Plane:
-    """Colours of the kept thing alone: blur-fusion (Forte 2021), begun from the pixels that are surely one or other."""
+def foreground(pixels: Pixels, alpha: Plane, side: int) -> Plane:
+    """Colours of the kept thing alone: blur-fusion (Forte 2021), begun from the pixels that are surely one or other.
+
+    ``side`` is the long side of the whole picture in px, of which this may be a part.
+    """
     picture = pixels.astype(np.float32)
     rear = 1 - alpha
     front = back = picture
     power = SURENESS
     for share in WINDOWS:
-        size = max(3, int(share * max(alpha.shape)) | 1)
+        size = max(3, int(share * side) | 1)
         front_mean, back_mean = _mean(front, alpha**power, size), _mean(back, rear**power, size)
         rest = picture - alpha[..., None] * front_mean - rear[..., None] * back_mean
         front, back = np.clip(front_mean + alpha[..., None] * rest, 0, 255), np.clip(back_mean, 0, 255)

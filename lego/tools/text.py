@@ -41,8 +41,8 @@ class Layout(NamedTuple):
 @tool(
     phrases={
         "add text": {}, "write": {}, "add words": {}, "add caption": {}, "caption": {}, "put text": {}, "put words": {},
-        "add title": {"size": 12.0}, "add label": {}, "add watermark": {}, "添加文字": {}, "加文字": {}, "写上": {},
-        "加上文字": {}, "加标题": {"size": 12.0}, "添加标题": {"size": 12.0}, "写": {}, "加字幕": {}, "添加水印": {},
+        "add title": {"size": 12.0}, "add label": {}, "添加文字": {}, "加文字": {}, "写上": {},
+        "加上文字": {}, "加标题": {"size": 12.0}, "添加标题": {"size": 12.0}, "写": {}, "加字幕": {},
         "add text {text}": {}, "write {text}": {}, "add {text}": {}, "put {text}": {}, "加上{text}": {},
         "添加{text}": {}, "add large text": {"size": 14.0}, "add big text": {"size": 14.0},
         "add small text": {"size": 4.0}, "add bold text": {"weight": 800}, "add text in large letters": {"size": 14.0},

@@ -56,6 +56,10 @@ PLANS = {
     "give it a kodachrome look": "film_look",
     "自动增强": "auto_enhance",
     "please crop this to 16:9": "crop",
+    "make the flower a little smaller": "[flower] resize_object",
+    "move the cup to the top right corner": "[cup] move",
+    "cut out the cat with its fur": "[cat] cut",
+    'add a watermark "(c) Ann" in the bottom left': "watermark",
     "crop it to a square, then resize it to 800 px wide": "crop resize",
     "flip upside down": "flip",
     "straighten the picture": "straighten",
@@ -172,6 +176,48 @@ def test_a_second_picture_is_used_when_given_and_asked_for_when_not() -> None:
     assert found[-1][1]["picture"] == "$reference"
     with pytest.raises(PlanError, match="second picture"):
         plan("use as background", "mask")
+
+
+def test_a_thing_put_on_a_ground_keeps_itself_and_loses_what_lies_around_it() -> None:
+    found = steps("put the flower on a white background")
+    assert [t for t, _ in found] == ["segment", "mask_invert", "fill_color"]
+    assert found[0][1]["target"] == "flower"
+    assert [t for t, _ in steps("put it on a plain grey backdrop", "mask")] == [
+        "mask_refine",
+        "mask_invert",
+        "fill_color",
+    ]
+    assert steps("把花朵放到参考图上", "reference")[-1] == (
+        "fill_picture",
+        {"image": "$image", "mask": "$s2", "picture": "$reference"},
+    )
+    with pytest.raises(PlanError):
+        plan('put the text "hi" on a white background')
+
+
+def test_a_box_round_a_thing_to_be_moved_is_tightened_to_it() -> None:
+    box = Mask.from_box((4, 4), (1, 1, 3, 3))
+    drawn = Mask(np.eye(4, dtype=np.uint8) * np.uint8(255))
+    for mask, wanted in ((box, ["mask_refine", "move"]), (drawn, ["move"])):
+        request = Request(PICTURE, "move it to the left", tuple(registry), ("mask",), {"mask": mask})
+        assert [s.tool for s in builder.open("rules").plan(request).workflow.steps] == wanted
+
+
+def test_what_was_moved_is_looked_for_anew() -> None:
+    found = steps("move the flower to the left and brighter")
+    assert [t for t, _ in found] == ["segment", "move", "segment", "exposure"]
+    assert found[2][1] == {"image": "$s2", "target": "flower"}
+    words = "move the flower to the right, then make everything else black and white"
+    assert short(words) == "[flower] move [flower] mask_invert black_and_white"
+
+
+def test_a_list_of_pictures_gets_all_references_and_before_is_the_picture_as_it_came() -> None:
+    found = steps("make a collage with 2 columns", "reference", "reference2", "reference3")
+    assert found[0][1]["pictures"] == ["$reference", "$reference2", "$reference3"]
+    assert steps("black and white, then compare with the original")[-1] == (
+        "before_after",
+        {"image": "$s1", "before": "$image"},
+    )
 
 
 @pytest.mark.parametrize(

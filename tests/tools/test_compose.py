@@ -1,9 +1,10 @@
-"""Cut, paste, duplicate, move."""
+"""Cut, paste, duplicate, move, resize a thing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,7 +12,9 @@ from lego.core.errors import RefusedError
 from lego.core.values import Image, Mask
 from lego.executor import contract
 from lego.tools import compose
-from lego.tools.compose import cut, duplicate, move, paste
+from lego.tools.compose import cut, duplicate, move, paste, resize_object
+from lego.tools.pixels import to_lab
+from lego.tools.segment import segment
 
 GREY = Image(np.full((100, 200, 3), 90, np.uint8))
 RED = Image(np.full((20, 40, 3), (255, 0, 0), np.uint8))
@@ -27,7 +30,14 @@ def scene() -> tuple[Image, Mask]:
     return Image(pixels), Mask.from_box((200, 100), (20, 40, 60, 60))
 
 
-@pytest.mark.parametrize("name", ["cut", "paste", "duplicate", "move"])
+@pytest.fixture(scope="module")
+def dahlia(photos: Path) -> tuple[Image, Mask]:
+    """The photograph of a flower and where the flower is."""
+    image = Image.open(photos / "flower.jpg")
+    return image, segment(image, "orange flower")
+
+
+@pytest.mark.parametrize("name", ["cut", "paste", "duplicate", "move", "resize_object"])
 def test_every_tool_for_pieces_keeps_the_contract(name: str) -> None:
     assert contract.check(getattr(compose, name)) == []
 
@@ -129,3 +139,121 @@ def test_a_thing_of_a_photograph_can_be_cut_and_pasted_back(photos: Path) -> Non
     image = Image.open(photos / "flower.jpg")
     mask = Mask.from_box(image.size, (0, 0, *image.size))
     assert paste(image, cut(image, mask).image, scale=1.0) == image
+
+
+def test_a_piece_can_be_put_at_a_share_of_the_sides() -> None:
+    assert red(paste(GREY, RED, scale=0.2, x=0.25, y=0.7)) == (30, 60, 70, 80)
+    assert red(paste(GREY, RED, "top left", scale=0.2, y=0.5)) == (4, 40, 44, 60)
+
+
+def test_half_opacity_halves_the_shadow_too() -> None:
+    full, half = (paste(GREY, RED, scale=0.8, opacity=o, shadow=1.0).pixels[91, 100].astype(int) for o in (1.0, 0.5))
+    assert 90 - full[0] > 15
+    assert abs((90 - half[0]) * 2 - (90 - full[0])) <= 2
+
+
+def test_a_matched_piece_moves_towards_the_ground_but_keeps_its_hue(dahlia: tuple[Image, Mask], photos: Path) -> None:
+    flower = cut(*dahlia).image
+    ground = Image.open(photos / "rocket.jpg")  # a dark blue evening
+    plain, made = (paste(ground, flower, scale=0.4, blending=b) for b in ("alpha", "match"))
+    inside = (np.abs(plain.pixels.astype(int) - ground.pixels) > 0).any(2)
+    before, after, there = (to_lab(i.pixels)[inside].mean(0) for i in (plain, made, ground))
+    assert 4 < before[0] - after[0] <= 16
+    assert before[0] - after[0] < before[0] - there[0]
+    assert 0 < before[2] - after[2] <= 7  # a little less yellow, still orange
+    assert after[1] > 15
+    assert after[2] > 15
+
+
+def test_poisson_lets_the_colours_flow_in_and_keeps_the_detail(photos: Path) -> None:
+    sky = Image(np.full((200, 300, 3), (120, 160, 210), np.uint8))
+    patch = np.full((80, 80, 3), (140, 150, 160), np.uint8)
+    patch[30:50, 30:50] += 40
+    plain, made = (paste(sky, Image(patch), scale=0.3, blending=b) for b in ("alpha", "poisson"))
+    row = made.pixels[100].astype(int)
+    assert np.abs(row[112:125] - (120, 160, 210)).max() <= 3  # the patch's own ground has become sky
+    assert np.abs(row[150] - row[120] - 40).max() <= 4
+    assert np.abs(plain.pixels[100, 120].astype(int) - (140, 150, 160)).max() == 0
+
+
+def test_poisson_of_a_few_pixels_is_laid_over_as_it_is() -> None:
+    made = paste(GREY, RED, scale=0.05, blending="poisson")
+    assert red(made) is not None
+    assert any("too small" in note for note in made.notes)
+
+
+def test_poisson_works_on_pieces_that_hang_over_the_frame() -> None:
+    made = paste(GREY, Image(np.full((60, 60, 3), 150, np.uint8)), scale=0.5, x=0.0, y=0.0, blending="poisson")
+    assert np.abs(made.pixels[:40, :40].astype(int) - 90).max() < 12
+
+
+def test_a_thing_stands_on_its_shadow_and_a_picture_throws_one_around() -> None:
+    alpha = np.zeros((60, 60), np.uint8)
+    alpha[10:50, 20:40] = 255
+    ground = Image(np.full((200, 300, 3), 200, np.uint8))
+    thing = Image(np.full((60, 60, 3), 90, np.uint8), alpha)
+    plain, made = (paste(ground, thing, scale=0.6, shadow=s).pixels[..., 0].astype(int) for s in (0.0, 1.0))
+    assert 60 < made[161, 150] < 150  # dark just below its foot, but never a hole
+    assert np.abs(made - plain)[:140].max() == 0  # and nothing above
+    card = paste(ground, RED, scale=0.6, shadow=1.0).pixels[..., 1]
+    assert all(card[y, x] < 195 for y, x in ((100, 58), (100, 241), (146, 150)))
+
+
+def test_a_thing_goes_to_a_place_of_the_picture() -> None:
+    image, mask = scene()
+    assert red(move(image, mask, to="top right")) == (156, 4, 196, 24)
+    assert red(move(image, mask, to="right")) == (156, 40, 196, 60)  # as high as it was
+    assert red(duplicate(image, mask, to="bottom")) == (20, 40, 60, 96)
+
+
+def test_a_thing_that_the_frame_cuts_off_stays_at_that_side() -> None:
+    pixels = np.array(scene()[0].pixels)
+    pixels[40:60] = pixels[0:20]
+    pixels[80:, 20:60] = (255, 0, 0)
+    image, mask = Image(pixels), Mask.from_box((200, 100), (20, 80, 60, 100))
+    assert red(move(image, mask, to="center")) == (80, 80, 120, 100)
+    assert red(resize_object(image, mask, to=50.0)) == (30, 90, 50, 100)
+
+
+def test_a_sky_is_no_thing_to_be_moved() -> None:
+    image, _ = scene()
+    sky = Mask.from_box((200, 100), (0, 0, 200, 40))
+    with pytest.raises(RefusedError, match="three sides"):
+        move(image, sky, dx=10.0)
+    with pytest.raises(RefusedError, match="three sides"):
+        resize_object(image, sky)
+
+
+def test_a_smaller_thing_keeps_its_foot_and_the_ground_comes_back() -> None:
+    image, mask = scene()
+    made = resize_object(image, mask, -50.0)
+    box = red(made)
+    assert box is not None
+    assert box[3] == 60
+    assert box[2] - box[0] <= 20
+    assert (box[0] + box[2]) // 2 in (39, 40, 41)
+    assert np.abs(made.pixels[40:46, 20:60].mean((0, 1)) - 90).max() < 4
+
+
+def test_a_larger_thing_needs_no_fill_where_it_covers_itself(dahlia: tuple[Image, Mask]) -> None:
+    image, mask = scene()
+    made = resize_object(image, mask, 50.0)
+    assert red(made) == (10, 30, 70, 60)
+    assert resize_object(image, mask, 0.0) == image
+    flower, where = dahlia
+    changed = Mask((resize_object(flower, where, 20.0).pixels != flower.pixels).any(2)).box
+    assert changed is not None
+    assert where.box is not None
+    assert (changed[2] - changed[0]) / (where.box[2] - where.box[0]) == pytest.approx(1.2, abs=0.02)
+    assert changed[3] == pytest.approx(where.box[3], abs=20)
+
+
+def test_a_cut_for_hair_reaches_beyond_the_mask(photos: Path) -> None:
+    image = Image.open(photos / "dandelion.jpg").map(lambda a: cv2.resize(a, (400, 225), interpolation=cv2.INTER_AREA))
+    x, y = np.meshgrid(np.arange(400), np.arange(225))
+    mask = Mask((np.hypot(x - 119, y - 74) < 54) * np.uint8(255))
+    plain, fine = cut(image, mask), cut(image, mask, edge="hair")
+    assert fine.image.size > plain.image.size
+    assert any("found anew" in note for note in fine.image.notes)
+    soft = ((fine.mask.pixels > 20) & (fine.mask.pixels < 235)).sum()
+    assert soft > 5 * ((plain.mask.pixels > 20) & (plain.mask.pixels < 235)).sum() + 300
