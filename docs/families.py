@@ -55,12 +55,19 @@ def cell(editor: lego.Editor, tool: Tool[..., Any], example: dict[str, Any]) -> 
     photo = HERE / "photos" / example.pop("photo")
     target, box, references = example.pop("on", None), example.pop("box", None), example.pop("references", [])
     steps, args = [], dict(example)
+    start = "$image"
+    if first := args.pop("first", ""):
+        steps.append({"id": "s0", "tool": first, "args": {"image": "$image"}})
+        start = "$s0"
     images = [p for p in tool.params if p.kind == "image"]
-    args |= {p.name: ["$image"] if p.many else "$image" for p in images[:1] if p.name not in args}
-    for mask in [p for p in tool.params if p.kind == "mask"][: 1 if (target or box) else 0]:
-        args.setdefault(mask.name, "$s1" if target else "$mask")
+    args |= {p.name: [start] if p.many else start for p in images[:1] if p.name not in args}
+    mask = next((p for p in tool.params if p.kind == "mask"), None)
     if target:
         steps.append({"id": "s1", "tool": "segment", "args": {"image": "$image", "target": target}})
+    elif box and mask and mask.format == "thing":
+        steps.append({"id": "s1", "tool": "mask_refine", "args": {"image": "$image", "mask": "$mask"}})
+    if mask and (target or box):
+        args.setdefault(mask.name, "$s1" if steps and steps[-1]["id"] == "s1" else "$mask")
     names = [o.name for o in tool.outputs]
     result = f"$it.{'text' if 'text' in names else names[0]}" if len(names) > 1 else "$it"
     steps.append({"id": "it", "tool": tool.name, "args": args})
