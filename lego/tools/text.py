@@ -78,7 +78,7 @@ def add_text(
     text = "\n".join(" ".join(line.split()) for line in text.strip().replace("\\n", "\n").splitlines())
     if not text:
         return image.replace(image.pixels)
-    _readable(text)
+    refuse_unreadable(text)
     margin = round(MARGIN * min(image.size))
     room = (max(1, image.size[0] - 2 * margin), max(1, image.size[1] - 2 * margin))
     wanted = max(SMALLEST, round(size * image.size[1] / 100))
@@ -101,7 +101,7 @@ def _notes(layout: Layout, wanted: int, text: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _readable(text: str) -> None:
+def refuse_unreadable(text: str) -> None:
     """Refuse what would come out wrong: right-to-left scripts are not reordered, missing glyphs become '?'."""
     if any(unicodedata.bidirectional(c) in ("R", "AL", "RLE", "RLO", "RLI") for c in text):
         raise RefusedError(
@@ -210,6 +210,15 @@ def _drawn(layout: Layout, weight: int, position: str) -> Pixels:
         )
     small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     return _trimmed(np.asarray(small, np.uint8))
+
+
+def glyphs(line: str, size: int, weight: int) -> tuple[Pixels, int]:
+    """Coverage of one line, 0..255, tightly boxed, and how far its top lies below the base line (px, less than 0)."""
+    width, height = _measure(line, size, weight) + size, 3 * size
+    canvas = np.zeros((height, width), np.uint8)
+    cv2.putText(canvas, line, (size // 2, 2 * size), (255,), cv2.FontFace(FONT), size, weight, 0, (0, 1 << 30))
+    box = Mask(canvas).box or (0, 2 * size - 1, 1, 2 * size)
+    return canvas[box[1] : box[3], box[0] : box[2]], box[1] - 2 * size
 
 
 def _trimmed(stamp: Pixels) -> Pixels:
