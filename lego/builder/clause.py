@@ -240,8 +240,8 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         return 1
     if token.filler or any(token.text in p.name.split("_") for p in _numeric(draft.tool)):
         return 1
-    if token.kind in ("quote", "hex", "ratio"):
-        return 0
+    if token.kind in ("hex", "ratio"):
+        return 0  # quoted words may name a text in the picture
     draft.content.append(at)
     return 1
 

@@ -190,7 +190,7 @@ def _keep(tokens: Sequence[Token]) -> tuple[list[Token], str]:
     """Split off what is to stay as it is: "... but keep the face", "except the flower", "除了花以外都..."."""
     for phrase in sorted(words.KEEP, key=len, reverse=True):
         place, size = find(tokens_of(phrase), tokens)
-        if not size:
+        if not size or (phrase == "除" and place and tokens[place - 1].text in "去移删擦消清"):  # 去除, to remove
             continue
         kept, main = list(tokens[place + size :]), list(tokens[:place])
         close = next((n for n, t in enumerate(kept) if t.text in ("以", "之", "外", "以外", "之外")), None)

@@ -53,7 +53,7 @@ Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the
     ]
 )
 def segment(image: Image, target: Target) -> Mask:
-    """Find what the words name: a coloured thing ("the red car on the left"), text, the sky, the subject, the background.
+    """Find what the words name: a coloured thing ("the red car on the left"), text, the sky, subject or background.
 
     Text is all there is, or what is quoted: "the words 'SALE'"; the mask covers the words, not the sign under them.
     Colours, the sky and a clear subject are found; nouns cannot be checked, and the notes say so. A flower is accepted

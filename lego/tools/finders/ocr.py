@@ -1,6 +1,6 @@
 """Find words that stand in a picture: lines of text with their outline and how sure the reader is.
 
-RapidOCR (PP-OCR: Du 2020 and later) reads them, with the models that lie in its wheel; nothing is fetched. It comes with
+RapidOCR (PP-OCR: Du 2020 and later) reads them, with the models in its wheel; nothing is fetched. It comes with
 the extra ``find``. On photographs right lines score .88 and more; a cup passes for an "8" at .90 and roof tiles for
 "AAAAAA" at .81, so single characters and repeated ones count for nothing unless they are asked for by quoting them.
 """
@@ -46,6 +46,7 @@ class Line:
     quad: Quad
     confidence: float
     letters: tuple[tuple[str, Quad], ...] = ()
+    neighbours: tuple[bool, bool] = (False, False)  # is it part of a line that has letters before, after it?
 
     @property
     def height(self) -> float:
@@ -122,7 +123,7 @@ def find(image: Image, words: str = "", choose: str = "") -> tuple[Found, tuple[
     if not lines:
         return nothing, ()
     found = matching(lines, words) if words else tuple(line for line in lines if line.certain)
-    found = _chosen(found, choose, image.size)
+    found = chosen(found, choose, image.size)
     if not found:
         best = max(lines, key=lambda line: line.confidence)
         sure = 0.0 if words or choose else min(best.confidence, GATE - 0.01)
@@ -141,8 +142,8 @@ def matching(lines: tuple[Line, ...], words: str) -> tuple[Line, ...]:
     at = joined.find(wanted) if wanted else -1
     while at >= 0:
         hit = letters[at : at + len(wanted)]
-        for number in dict.fromkeys(n for _, n, _ in hit):
-            found.append(cut(lines[number], [quad for _, n, quad in hit if n == number]))
+        numbers = dict.fromkeys(n for _, n, _ in hit)
+        found += [cut(lines[number], [quad for _, n, quad in hit if n == number]) for number in numbers]
         at = joined.find(wanted, at + len(wanted))
     if len(wanted) == 1:
         return tuple(line for line in found if line.confidence >= SURE_CHARACTER)
@@ -182,14 +183,17 @@ def cut(line: Line, quads: list[Quad]) -> Line:
     )
     start, end = places[0][0] / length, places[-1][1] / length
     others = [(q - line.quad[0]) @ along / length for _, q in _spread(line)]
-    before = max((float(o.max()) for o in others if float(o.mean()) < start), default=2 * start)
-    after = min((float(o.min()) for o in others if float(o.mean()) > end), default=2 - end)
-    part = _part(line.quad, max(0.0, (start + min(before, start)) / 2), min(1.0, (end + max(after, end)) / 2))
+    before = [float(o.max()) for o in others if float(o.mean()) < start]
+    after = [float(o.min()) for o in others if float(o.mean()) > end]
+    low = (start + min(max(before), start)) / 2 if before else 0.0
+    high = (end + max(min(after), end)) / 2 if after else 1.0
+    part = _part(line.quad, low, high)
     inside = tuple(letter for letter in line.letters if any(letter[1] is q for q in quads))
-    return Line("".join(text for text, _ in inside) or line.text, part, line.confidence, inside)
+    text = "".join(text for text, _ in inside) or line.text
+    return Line(text, part, line.confidence, inside, (bool(before), bool(after)))
 
 
-def _chosen(lines: tuple[Line, ...], choose: str, size: tuple[int, int]) -> tuple[Line, ...]:
+def chosen(lines: tuple[Line, ...], choose: str, size: tuple[int, int]) -> tuple[Line, ...]:
     """The lines in that half (or middle third) of the picture, the largest, the smallest, or one by its number."""
     if not choose or not lines:
         return lines
@@ -199,7 +203,7 @@ def _chosen(lines: tuple[Line, ...], choose: str, size: tuple[int, int]) -> tupl
         return (max(lines, key=lambda line: line.height if choose == "largest" else -line.height),)
     x = {line.quad.tobytes(): float(line.quad[:, 0].mean()) / size[0] for line in lines}
     y = {line.quad.tobytes(): float(line.quad[:, 1].mean()) / size[1] for line in lines}
-    where = {"left": (x, 0.0, 0.5), "right": (x, 0.5, 1.0), "top": (y, 0.0, 0.5), "bottom": (y, 0.5, 1.0)}
+    where = {"left": (x, 0.0, 0.45), "right": (x, 0.55, 1.0), "top": (y, 0.0, 0.45), "bottom": (y, 0.55, 1.0)}
     axis, low, high = where.get(choose, (x, 0.33, 0.67))
     return tuple(line for line in lines if low <= axis[line.quad.tobytes()] <= high)
 
@@ -212,10 +216,10 @@ def mask_of(lines: tuple[Line, ...], size: tuple[int, int]) -> NDArray[np.bool_]
     return np.asarray(canvas > 0, np.bool_)
 
 
-def widened(quad: Quad, by: float) -> Quad:
-    """Move the four sides of a quad outwards by so many px."""
+def widened(quad: Quad, by: float, along: float | None = None) -> Quad:
+    """Move the four sides of a quad outwards by so many px; ``along`` for its two ends, ``by`` if left out."""
     across, down = quad[1] + quad[2] - quad[0] - quad[3], quad[2] + quad[3] - quad[0] - quad[1]
-    across = across / (math.hypot(*across) or 1.0) * by
+    across = across / (math.hypot(*across) or 1.0) * (by if along is None else along)
     down = down / (math.hypot(*down) or 1.0) * by
     return np.asarray(quad + np.array([-across - down, across - down, across + down, down - across]), np.float32)
 

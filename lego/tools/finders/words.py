@@ -19,8 +19,8 @@ BACKGROUND = {"background", "backdrop", "背景", "后景"}
 ALL = {"everything", "all", "whole", "entire", "picture", "image", "photo", "全部", "整张", "所有", "图片", "画面"}
 FLOWERS = {"flower", "blossom", "bloom", "dahlia", "rose", "tulip", "花", "花朵", "鲜花"}
 TEXT = {
-    "text", "word", "lettering", "letter", "writing", "inscription", "caption", "watermark", "headline", "slogan",
-    "subtitle", "文字", "字样", "文本", "字幕", "水印", "字母", "的字",
+    "text", "word", "lettering", "letter", "writing", "inscription", "caption", "headline", "slogan",
+    "subtitle", "文字", "字样", "文本", "字幕", "字母", "的字",
 }  # fmt: skip
 QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|「([^」]+)」|『([^』]+)』|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
 SAYING = re.compile(r"\b(?:says?|saying|reads?|reading)\s+(.+)|(?:写着|写有)(.+?)(?:的|$)", re.IGNORECASE)
