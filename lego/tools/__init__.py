@@ -3,4 +3,19 @@
 if __name__ != "lego.tools":
     raise ImportError("this is a link into lego; write `import lego.tools`, not `import tools`")
 
-from lego.tools import color, compose, fill, filter, geometry, lettering, mask, segment, text, tone
+from lego.tools import (
+    color,
+    compose,
+    draw,
+    fill,
+    filter,
+    framing,
+    geometry,
+    lettering,
+    mask,
+    perspective,
+    scale,
+    segment,
+    text,
+    tone,
+)
