@@ -94,18 +94,19 @@ def _turned(image: Image, rotation: Floats) -> tuple[Image, float]:
         raise RefusedError("the camera would turn too far", hint="give a smaller angle", reason="too_far")
     quad = np.asarray(cv2.perspectiveTransform(corners[None], matrix)[0], np.float64)
     middle, share = _largest_inside(quad, width, height)
-    if share**2 < LEAST_LEFT or share <= 0:
+    half = share / 2 * np.array([(-width, -height), (width, -height), (width, height), (-width, height)])
+    kept = cv2.perspectiveTransform((middle + half)[None], np.linalg.inv(matrix))[0]
+    left = float(cv2.contourArea(kept.astype(np.float32))) / (width * height)
+    if left < LEAST_LEFT and min(width, height) > 8:
         raise RefusedError(
-            f"only {max(0.0, share) ** 2:.0%} of the picture would be left",
-            hint="give a smaller angle",
-            reason="too_far",
+            f"only {left:.0%} of the picture would be left", hint="give a smaller angle", reason="too_far"
         )
     size = (max(1, round(width * share)), max(1, round(height * share)))
     shift = np.array([[1, 0, (size[0] - 1) / 2 - middle[0]], [0, 1, (size[1] - 1) / 2 - middle[1]], [0, 0, 1]])
     way = cv2.INTER_LANCZOS4 if width * height <= LANCZOS_UP_TO else cv2.INTER_CUBIC
     whole = shift @ matrix
     made = image.map(lambda a: cv2.warpPerspective(a, whole, size, flags=way, borderMode=cv2.BORDER_REPLICATE))
-    return made, size[0] * size[1] / (width * height)
+    return made, min(1.0, left)
 
 
 def _largest_inside(quad: Floats, width: int, height: int) -> tuple[Floats, float]:
