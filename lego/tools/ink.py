@@ -20,6 +20,7 @@ from lego.tools.pixels import Plane, to_lab, to_uint8
 GATE = 0.80  # of seven texts the well removed had .83-.95, the others 0-.56
 SEED = 1  # of the clustering, which draws from OpenCV's own generator
 CONTRAST = 40.0  # Lab units between ink and ground from which on they are told apart beyond doubt
+SHADING = 1.0  # of a line's height: light that falls off more slowly than this is no ink
 CALM, WILD = 3.0, 18.0  # norm of the ground's Lab deviations; up to 6 (the gate) fills differed from the truth by 1-4
 INK_SHARE = (0.05, 0.65)  # of a line's outline that ink takes
 RADIUS = 4  # px from which the fill draws (Bertalmio 2001)
@@ -47,8 +48,11 @@ class Lifted:
     why: str
 
 
-def lift(pixels: Pixels, line: Line) -> Lifted:
-    """Take a line's ink off; the confidence tells how calm the ground is and how clear the ink."""
+def lift(pixels: Pixels, line: Line, others: tuple[Line, ...] = ()) -> Lifted:
+    """Take a line's ink off; the confidence tells how calm the ground is and how clear the ink.
+
+    ``others`` are all lines of the picture: those beside this one are no part of its ground.
+    """
     pad = round(max(6.0, 0.5 * line.height))
     box = _box_of(line.quad, pad, pixels.shape)
     x0, y0, x1, y1 = box
@@ -60,6 +64,7 @@ def lift(pixels: Pixels, line: Line) -> Lifted:
     size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
     small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8) if scale < 1 else crop
     inside = _filled((line.quad - (x0, y0)) * scale, small.shape)
+    small = _without(small, [(quad - (x0, y0)) * scale for quad in _beside(line, others)], inside)
     ends = 0.0 if any(line.neighbours) else 0.45 * line.height  # beside a part of a line stand other letters
     reach = _filled((ocr.widened(line.quad, 0.45 * line.height, ends) - (x0, y0)) * scale, small.shape)
     ink, confidence, why = _ink(small, inside, reach, line.height * scale)
@@ -73,6 +78,20 @@ def lift(pixels: Pixels, line: Line) -> Lifted:
         )
     color = _pure(crop, ground, ink)
     return Lifted(box, ground, hole, color, confidence, why)
+
+
+def _beside(line: Line, others: tuple[Line, ...]) -> list[Quad]:
+    """The quads of the other lines: all in which the middle of this one does not lie."""
+    x, y = (float(v) for v in line.quad.mean(0))
+    quads = [other.quad for other in others]
+    return [quad for quad in quads if cv2.pointPolygonTest(np.asarray(quad, np.float32), (x, y), False) < 0]
+
+
+def _without(pixels: Pixels, quads: list[Quad], inside: Bools) -> Pixels:
+    """The picture with other lines filled in, for a look at the ground alone."""
+    strange = np.any([_filled(ocr.widened(quad, 1.0), inside.shape) for quad in quads], axis=0) if quads else inside
+    strange = strange & ~inside
+    return _inpainted(pixels, strange) if strange.any() and not strange.all() else pixels
 
 
 def _box_of(quad: Quad, pad: int, shape: tuple[int, ...]) -> Box:
@@ -92,7 +111,8 @@ def _ink(pixels: Pixels, inside: Bools, reach: Bools, height: float) -> tuple[Bo
     lab = to_lab(pixels)
     none = np.zeros(inside.shape, np.bool_)
     rim = inside & ~np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
-    values = np.ascontiguousarray(lab[inside])
+    shading = np.asarray(cv2.GaussianBlur(lab, (0, 0), SHADING * height, borderType=cv2.BORDER_REFLECT), np.float32)
+    values = np.ascontiguousarray((lab - shading)[inside])
     if len(values) < 32 or not rim.any():
         return none, 0.0, "it is too small"
     cv2.setRNGSeed(SEED)

@@ -83,7 +83,7 @@ def remove_text(
     pixels, done, left = image.pixels.copy(), [], []
     for number, line in enumerate(lines):
         context.progress(number / len(lines))
-        lifted = lift(image.pixels, line)
+        lifted = lift(image.pixels, line, ocr.read(image))
         if lifted.confidence < GATE:
             left.append(f"'{line.text}' was left: {lifted.why}")
             continue
@@ -139,7 +139,7 @@ def replace_text(
         context.progress(number / len(lines))
         words = " ".join(new.split())
         words = words.upper() if line.text.isupper() and not old.isupper() else words
-        pixels = _reset(pixels, line, words)
+        pixels = _reset(pixels, line, words, ocr.read(image))
         notes.append(f"'{line.text}' now reads '{words}'")
     made = image.replace(pixels)
     return Image(made.pixels, made.alpha, tuple(notes))
@@ -159,8 +159,7 @@ def _covered(image: Image, mask: Mask | None, position: str) -> tuple[Line, ...]
     read = tuple(line for line in ocr.read(image) if line.certain)
     lines = list(read if position == "anywhere" else ocr.chosen(read, position, image.size))
     if mask is not None:
-        halves = [(line, ocr.mask_of((line,), image.size)) for line in lines]
-        lines = [_clipped(line, mask) for line, own in halves if (mask.pixels[own] > 127).any()]
+        lines = [part for line in lines for part in _clipped(line, mask)]
     if not lines:
         where = " in the mask" if mask else "" if position == "anywhere" else f" there ({position})"
         raise RefusedError(
@@ -169,21 +168,21 @@ def _covered(image: Image, mask: Mask | None, position: str) -> tuple[Line, ...]
     return tuple(lines)
 
 
-def _clipped(line: Line, mask: Mask) -> Line:
-    """The line cut down to the letters that the mask covers, so that only their ground is judged."""
-    centers = [(letter, np.rint(letter[1].mean(0)).astype(int)) for letter in line.letters]
+def _clipped(line: Line, mask: Mask) -> list[Line]:
+    """The line cut down to the letters that the mask covers, so that only their ground is judged; none if it misses."""
     width, height = mask.size
-    inside = tuple(
-        c for c, (x, y) in centers if mask.pixels[min(max(y, 0), height - 1), min(max(x, 0), width - 1)] > 127
-    )
-    if not inside or len(inside) == len(line.letters):
-        return line
-    return ocr.cut(line, [quad for _, quad in inside])
+    centers = np.rint([quad.mean(0) for _, quad in line.letters] or [line.quad.mean(0)]).astype(int)
+    hits = mask.pixels[centers[:, 1].clip(0, height - 1), centers[:, 0].clip(0, width - 1)] > 127
+    if not hits.any():
+        return []
+    if hits.all() or not line.letters:
+        return [line]
+    return [ocr.cut(line, [quad for (_, quad), hit in zip(line.letters, hits, strict=True) if hit])]
 
 
-def _reset(pixels: Pixels, line: Line, new: str) -> Pixels:
+def _reset(pixels: Pixels, line: Line, new: str, others: tuple[Line, ...]) -> Pixels:
     """Put new words in a line's place."""
-    lifted = lift(pixels, line)
+    lifted = lift(pixels, line, others)
     if lifted.confidence < GATE:
         raise _declined(f"'{line.text}' cannot be replaced well: {lifted.why}", "busy")
     across = float(np.linalg.norm(line.quad[1] - line.quad[0]))
