@@ -29,6 +29,7 @@ WORKING = 64  # px: higher lines are worked on smaller, where letters are as thi
 EDGE = 0.6  # times its share of the outline, that ink takes of its rim: letters end before it, a tree goes through
 STROKE = 0.2  # of a line's height, to which ink may be deep: half a stroke of the boldest letters
 BESIDE = 0.15  # of a line's height around the ink, where the ground has to be calm
+OVERLAP = 0.3  # of a line's outline may lie in that of another: on curled paper it would be cut through
 HALO = 0.3  # of a line's height, to which soft edges, outlines and shadows reach
 SHADOWED = 0.4  # of the ring round the ink differs from the ground further off: there is a shadow or outline
 LEFT_OVER = 6.0  # Lab units: what still differs so much from the fill, beside the ink, is its soft edge or shadow
@@ -64,11 +65,16 @@ def lift(pixels: Pixels, line: Line, others: tuple[Line, ...] = ()) -> Lifted:
     size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
     small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8) if scale < 1 else crop
     inside = _filled((line.quad - (x0, y0)) * scale, small.shape)
-    small = _without(small, [(quad - (x0, y0)) * scale for quad in _beside(line, others)], inside)
+    beside = [_filled((quad - (x0, y0)) * scale, small.shape) for quad in _beside(line, others)]
+    strange = np.asarray(np.any(beside, axis=0), np.bool_) if beside else np.zeros(inside.shape, np.bool_)
+    if (strange & inside).sum() > OVERLAP * inside.sum():
+        return Lifted(box, crop, nothing.ink, nothing.color, 0.0, "another line lies over its outline")
+    small = _inpainted(small, _grown(strange, 1) & ~inside)  # other lines are no part of its ground
     ends = 0.0 if any(line.neighbours) else 0.45 * line.height  # beside a part of a line stand other letters
     reach = _filled((ocr.widened(line.quad, 0.45 * line.height, ends) - (x0, y0)) * scale, small.shape)
     ink, confidence, why = _ink(small, inside, reach, line.height * scale)
-    if confidence < GATE:
+    ink = _own(ink, strange)
+    if confidence < GATE or not ink.any():
         return Lifted(box, crop, nothing.ink, nothing.color, confidence, why)
     hole, ground = _emptied(small, ink, line.height * scale)
     if scale < 1:
@@ -80,18 +86,19 @@ def lift(pixels: Pixels, line: Line, others: tuple[Line, ...] = ()) -> Lifted:
     return Lifted(box, ground, hole, color, confidence, why)
 
 
+def _own(ink: Bools, strange: Bools) -> Bools:
+    """The ink without the pieces that lie mostly in other lines' outlines."""
+    _, parts = cv2.connectedComponents(ink.astype(np.uint8), connectivity=8)
+    whole = np.bincount(parts.ravel())
+    theirs = np.bincount(parts[strange], minlength=len(whole))
+    return np.asarray(ink & (theirs <= 0.6 * whole)[parts], np.bool_)
+
+
 def _beside(line: Line, others: tuple[Line, ...]) -> list[Quad]:
     """The quads of the other lines: all in which the middle of this one does not lie."""
     x, y = (float(v) for v in line.quad.mean(0))
     quads = [other.quad for other in others]
     return [quad for quad in quads if cv2.pointPolygonTest(np.asarray(quad, np.float32), (x, y), False) < 0]
-
-
-def _without(pixels: Pixels, quads: list[Quad], inside: Bools) -> Pixels:
-    """The picture with other lines filled in, for a look at the ground alone."""
-    strange = np.any([_filled(ocr.widened(quad, 1.0), inside.shape) for quad in quads], axis=0) if quads else inside
-    strange = strange & ~inside
-    return _inpainted(pixels, strange) if strange.any() and not strange.all() else pixels
 
 
 def _box_of(quad: Quad, pad: int, shape: tuple[int, ...]) -> Box:

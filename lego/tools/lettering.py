@@ -30,6 +30,8 @@ WEIGHTS = (300, 400, 500, 600, 700, 800, 900)
 SOFTNESS = (0.0, 0.02, 0.04)  # of a line's height, by which printed edges are blurred
 Where: TypeAlias = Literal["anywhere", "top", "bottom", "left", "right", "center"]
 
+FLAT = 1.6  # heights of a line, of the strip in which its letters are compared
+SAMPLED = 0.55  # px, by which any picture is soft from its pixels alone: that comes by itself
 DRAWN = 160  # px at which letters are drawn before they are brought to size
 NARROWEST = 0.72  # times the old letters' width: longer words are narrowed so far, and no further
 
@@ -189,7 +191,7 @@ def _reset(pixels: Pixels, line: Line, new: str, others: tuple[Line, ...]) -> Pi
     if across < 0.8 * line.height * min(2, len(line.text)) ** 0.5:
         raise _declined(f"'{line.text}' stands upright on its end, which cannot be set", "vertical")
     x0, y0, x1, y1 = lifted.box
-    quad = ocr.widened(line.quad, 0.3 * line.height) - np.array((x0, y0), np.float32)
+    quad = ocr.widened(line.quad, (FLAT - 1) / 2 * line.height) - np.array((x0, y0), np.float32)
     crop = pixels[y0:y1, x0:x1]
     flat = _flattened(coverage(crop, lifted), quad, line.height)
     setting = _setting(flat, line.text)
@@ -208,7 +210,7 @@ def _reset(pixels: Pixels, line: Line, new: str, others: tuple[Line, ...]) -> Pi
 
 def _flattened(plane: Plane, quad: Quad, height: float) -> Plane:
     """The line set upright, 64 to 160 px high with its room."""
-    high = int(np.clip(1.6 * height, 64, 160))
+    high = int(np.clip(FLAT * height, 64, 160))
     wide = max(
         8, round(high * float(np.linalg.norm(quad[1] - quad[0])) / max(1.0, float(np.linalg.norm(quad[3] - quad[0]))))
     )
@@ -262,7 +264,9 @@ def _set(shape: tuple[int, ...], factor: int, line: Line, new: str, setting: Set
     plane[top : top + size[1], left : left + size[0]] = cv2.resize(
         stamp, size, interpolation=cv2.INTER_AREA if size[0] < stamp.shape[1] else cv2.INTER_CUBIC
     ) / np.float32(255)
-    return np.clip(_blurred(plane, setting.softness * (y1 - y0)), 0, 1)
+    pixel = factor * shape[0] / (FLAT * line.height)  # of the picture, on the plane
+    soft = max(0.0, (setting.softness * (y1 - y0)) ** 2 - (SAMPLED * pixel) ** 2) ** 0.5
+    return np.clip(_blurred(plane, soft), 0, 1)
 
 
 def _laid(plane: Plane, quad: Quad, size: tuple[int, int]) -> Plane:

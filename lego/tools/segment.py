@@ -103,7 +103,7 @@ def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float]:
             found = Found(found.mask, 0.0, ("the subject has not the colours of a flower",))
         return found, subject.GATE
     what = "white, black and grey things" if wanted.kind == "grey" else "a noun"
-    why = f"{what} cannot be found here without a network: only colours, the sky, the subject and the background"
+    why = f"{what} cannot be found here without a network: only colours, text, the sky, the subject and the background"
     raise RefusedError(f"'{target}' was not looked for; {why}", hint=HINT, code="not_found", confidence=0.0)
 
 

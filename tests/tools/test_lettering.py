@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -199,3 +200,26 @@ def test_a_large_picture_is_filled_with_its_grain(flower: Image) -> None:
     clean = remove_text(written)
     assert 3 < clean.pixels[ink.pixels > 0].std() < 9
     assert abs(float(clean.pixels[ink.pixels > 0].mean()) - 90) < 2
+
+
+@needs_reader
+def test_a_paragraph_comes_off_as_a_whole_and_line_by_line(photos: Path) -> None:
+    rocket = Image.open(photos / "rocket.jpg")
+    written = add_text(rocket, "Open daily\nuntil six\n除了周日", "top", "#ffffff", 5.0)
+    assert mean_error(remove_text(written), rocket, differs(rocket, written)) < 3
+    one = remove_text(written, segment(written, "'until six'"))
+    assert [line.text for line in ocr.read(one)] == ["Open daily", "除了周日"]
+    other = replace_text(written, "until six", "from nine")
+    assert [line.text for line in ocr.read(other)] == ["Open daily", "from nine", "除了周日"]
+
+
+@needs_reader
+def test_letters_unlike_those_that_can_be_written_are_left() -> None:
+    calm = Image(np.full((300, 700, 3), 60, np.uint8))
+    upright = add_text(calm, "Good morning", "center", "#ffffff", 18.0).pixels
+    slanted = cv2.warpAffine(
+        upright, np.array([[1, -0.4, 60], [0, 1.0, 0]]), (700, 300), borderMode=cv2.BORDER_REPLICATE
+    )
+    assert replace_text(Image(upright), "morning", "evening").notes
+    with pytest.raises(RefusedError, match="unlike those"):
+        replace_text(Image(np.asarray(slanted, np.uint8)), "morning", "evening")
