@@ -79,6 +79,7 @@ def remove_text(
     Raises:
         RefusedError: no text is there, or none of it can be removed well; `remove` fills busy ground.
     """
+    context.progress(0.0)
     lines = _covered(image, mask, position)
     if mask is not None and mask.box is None:
         return image.replace(image.pixels)
@@ -96,7 +97,7 @@ def remove_text(
     if not done:
         raise RefusedError(
             "the text cannot be removed well" + "".join(f"; {note}" for note in left),
-            hint="mark it with a box or mask and use `remove`, which also fills busy ground",
+            hint="`remove` copies texture into busy ground: quote the words (remove 'SALE'), or mark them with a box or mask",
             reason="busy",
         )
     made = blend(image, pixels, mask)
@@ -131,6 +132,7 @@ def replace_text(
         RefusedError: the words are not there, the ground is busy, the typeface differs, or the new words are too long.
     """
     refuse_unreadable(new)
+    context.progress(0.0)
     found, lines = ocr.find(image, old)
     if not lines:
         raise _declined(f"'{old}' is not there: {found.notes[0]}", "not_found")
