@@ -97,7 +97,7 @@ def remove_text(
     if not done:
         raise RefusedError(
             "the text cannot be removed well" + "".join(f"; {note}" for note in left),
-            hint="`remove` copies texture into busy ground: quote the words (remove 'SALE'), or mark them with a box or mask",
+            hint="`remove` copies texture into busy ground: quote the words (remove 'SALE') or mark them",
             reason="busy",
         )
     made = blend(image, pixels, mask)
