@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from lego.builder import lexicon as words
 from lego.builder.lexicon import (
     LONG_ENOUGH,
@@ -256,8 +254,8 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         return 1
     if token.filler or any(token.text in p.name.split("_") for p in _numeric(draft.tool)):
         return 1
-    if token.kind in ("quote", "hex", "ratio"):
-        return 0
+    if token.kind in ("hex", "ratio"):
+        return 0  # quoted words may name a text in the picture
     draft.content.append(at)
     return 1
 
@@ -387,20 +385,6 @@ def _settle_amount(draft: _Draft) -> bool:
             value *= draft.sign
         draft.args[param.name] = round(value) if param.kind == "integer" else round(float(value), 2)
     return True
-
-
-def faults(reading: Reading) -> list[str]:
-    """What the tool would refuse among the arguments, as sentences."""
-    found = []
-    for name, value in reading.args.items():
-        param = reading.tool.param(name)
-        if param is None or param.kind in ("image", "mask"):
-            continue
-        try:
-            param.validate(value)
-        except ValidationError:
-            found.append(f"'{reading.tool.name}' takes {param}, not {value!r}")
-    return found
 
 
 def _numeric(tool: Tool[..., Any]) -> list[Param]:

@@ -281,11 +281,12 @@ def _number(digits: str) -> float:
 
 
 def text_of(tokens: Sequence[Token]) -> str:
-    """Join tokens again: words with spaces, Chinese without."""
+    """Join tokens again: words with spaces, Chinese without; quotes keep their marks."""
     text = ""
     for token in tokens:
-        glue = "" if not text or not (text[-1].isascii() and token.text[:1].isascii()) else " "
-        text += glue + token.text
+        piece = f'"{token.text}"' if token.kind == "quote" else token.text
+        glue = "" if not text or not (text[-1].isascii() and piece[:1].isascii()) else " "
+        text += glue + piece
     return text
 
 

@@ -98,12 +98,18 @@ def _in_pixels(size: tuple[int, int], box: list[int] | None) -> tuple[int, int, 
 
 def _of_ratio(room: tuple[int, int], ratio: str) -> tuple[int, int]:
     """The largest size of a ratio in a room, exact to the rounding pixel."""
+    across = ratio_of(ratio)
+    width = min(room[0], max(1, round(room[1] * across)))
+    return width, min(room[1], max(1, round(width / across))) if width == room[0] else room[1]
+
+
+def ratio_of(ratio: str) -> float:
+    """Read "4:5", "16 x 9" or "square" as width over height."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*[:/x×：]\s*(\d+(?:\.\d+)?)\s*", ratio.lower())
     across, down = (float(v) for v in found.groups()) if found else (1.0, 1.0 if ratio.strip() == "square" else 0.0)
     if across <= 0 or down <= 0:
         raise ValueError(f"'{ratio}' is no ratio; write width:height, such as 4:5")
-    width = min(room[0], max(1, round(room[1] * across / down)))
-    return width, min(room[1], max(1, round(width * down / across))) if width == room[0] else room[1]
+    return across / down
 
 
 def _placed(free: int, low: bool, high: bool) -> int:

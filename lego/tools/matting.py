@@ -66,7 +66,7 @@ def mask_matte(
 
     Within ``reach`` per cent of the thing's size (the square root of its area) on both sides of the outline, the
     opacity is found anew from the picture; the mask's own softness there is given up. Of things with a hard outline a
-    plain mask is the better one. With pymatting installed (``pip install "lego[fill]"``) by closed-form matting (Levin
+    plain mask is the better one. With pymatting installed (the extra ``fill``) by closed-form matting (Levin
     2008), which took 17-39 % of a plain outline's error away on made-up hair over four photographs; without it by a
     guided filter (He 2010), 4-18 %. pymatting compiles itself at its first use, which takes half a minute to a minute,
     once; after that about 1 s at 512 px and 10 s at the most, because larger things are solved at 1024 px.

@@ -13,7 +13,7 @@ from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.signature import Target
 from lego.core.values import Image, Mask
-from lego.tools.finders import color, face, sky, subject, words
+from lego.tools.finders import color, face, ocr, sky, subject, words
 from lego.tools.finders.regions import (
     BACK,
     FRONT,
@@ -53,8 +53,9 @@ Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the
     ]
 )
 def segment(image: Image, target: Target) -> Mask:
-    """Find what the words name: a coloured thing ("the red car on the left"), the sky, the subject, the background.
+    """Find what the words name: a coloured thing ("the red car on the left"), text, the sky, subject or background.
 
+    Text is all there is, or what is quoted: "the words 'SALE'"; the mask covers the words, not the sign under them.
     Colours, the sky and a clear subject are found; nouns cannot be checked, and the notes say so. A flower is accepted
     if the subject is colourful and not green.
 
@@ -64,7 +65,7 @@ def segment(image: Image, target: Target) -> Mask:
     wanted = words.read(target)
     if wanted.kind == "all":
         return Mask(np.full(image.pixels.shape[:2], 255, np.uint8), 1.0)
-    found, gate = _found(image.pixels, wanted, target)
+    found, gate = _text(image, wanted) if wanted.kind == "text" else _found(image.pixels, wanted, target)
     area = float(found.mask.mean())
     if found.confidence < gate or (wanted.kind == "color" and not AREA[0] < area < AREA[1]):
         seen = "; ".join(found.notes) or "nothing"
@@ -76,9 +77,15 @@ def segment(image: Image, target: Target) -> Mask:
             confidence=found.confidence,
             mask=Mask(full_size(found.mask, image.pixels), found.confidence),
         )
+    if wanted.kind == "text":  # whole lines, which need not follow the edges of their letters
+        return Mask(found.mask, found.confidence, (*found.notes, f"confidence {found.confidence:.2f}"))
     mask = full_size(found.mask, image.pixels)
     mask = 255 - mask if wanted.kind == "background" else mask
     return Mask(mask, found.confidence, (*found.notes, f"confidence {found.confidence:.2f}"))
+
+
+def _text(image: Image, wanted: Wanted) -> tuple[Found, float]:
+    return ocr.find(image, wanted.said, wanted.choose)[0], ocr.GATE
 
 
 def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float]:
@@ -96,7 +103,7 @@ def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float]:
             found = Found(found.mask, 0.0, ("the subject has not the colours of a flower",))
         return found, subject.GATE
     what = "white, black and grey things" if wanted.kind == "grey" else "a noun"
-    why = f"{what} cannot be found here without a network: only colours, the sky, the subject and the background"
+    why = f"{what} cannot be found here without a network: only colours, text, the sky, the subject and the background"
     raise RefusedError(f"'{target}' was not looked for; {why}", hint=HINT, code="not_found", confidence=0.0)
 
 

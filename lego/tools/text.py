@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from functools import lru_cache
 from typing import Annotated, NamedTuple
@@ -27,6 +28,8 @@ SMALLEST = 6  # px; below this text cannot be read, so it is not shrunk further
 WRAP_FROM = 0.6  # text is shrunk to this share of the wanted size before it is broken into lines
 SHADOW = 0.06  # softness and offset of the shadow, in font sizes
 SHADOW_OPACITY = 0.6
+OUTLINE = 0.08  # of a font size, where a colour alone asks for an outline
+PLATE = 0.35  # of a font size, by which a plate is larger than the words on it
 PROBE = 32  # px at which missing glyphs are looked for
 
 
@@ -50,6 +53,19 @@ class Layout(NamedTuple):
         "write in large letters": {"size": 14.0}, "write in small letters": {"size": 4.0},
         "write in bold": {"weight": 800}, "用大字写": {"size": 14.0}, "用小字写": {"size": 4.0},
         "add text with shadow": {"shadow": True}, "write with shadow": {"shadow": True},
+        "write with outline": {"outline": 0.08}, "add text with outline": {"outline": 0.08},
+        "write with {outline_color} outline": {"outline": 0.08}, "write outlined": {"outline": 0.08},
+        "add text with {outline_color} outline": {"outline": 0.08}, "add outlined text": {"outline": 0.08},
+        "caption with {outline_color} outline": {"outline": 0.08},
+        "add caption with {outline_color} outline": {"outline": 0.08}, "put {text} with outline": {"outline": 0.08},
+        "put {text} with {outline_color} outline": {"outline": 0.08}, "add {text} with {outline_color} outline":
+        {"outline": 0.08}, "write {text} with {outline_color} outline": {"outline": 0.08},
+        "write {text} with outline": {"outline": 0.08}, "add {text} with outline": {"outline": 0.08},
+        "write {text} on {plate} background": {}, "write {text} on {plate} box": {}, "add {text} on {plate} plate": {},
+        "write {text} on {plate} plate": {}, "add text {text} on {plate} background": {}, "write {text} in box":
+        {"plate": "#202020"}, "add {text} on {plate} background": {}, "带描边写上{text}": {"outline": 0.08},
+        "写上{text}加描边": {"outline": 0.08}, "写上{text}带描边": {"outline": 0.08}, "写上{text}{outline_color}描边":
+        {"outline": 0.08}, "在{plate}底上写{text}": {},
     }
 )  # fmt: skip
 def add_text(
@@ -66,6 +82,11 @@ def add_text(
         float, Field(ge=-180, le=180, description="clockwise", json_schema_extra={"unit": "degrees"})
     ] = 0.0,
     shadow: Annotated[bool, Field(description="a soft dark edge, for busy or bright pictures")] = False,
+    outline: Annotated[
+        float, Field(ge=0, le=0.3, description="width of a line round the letters, in font sizes")
+    ] = 0.0,
+    outline_color: Annotated[Color | None, Field(description="black if left out; alone it asks for an outline")] = None,
+    plate: Annotated[Color | None, Field(description="colour of a plate behind the words")] = None,
 ) -> Image:
     """Write words into the picture, at a place, in a colour and size.
 
@@ -78,15 +99,22 @@ def add_text(
     text = "\n".join(" ".join(line.split()) for line in text.strip().replace("\\n", "\n").splitlines())
     if not text:
         return image.replace(image.pixels)
-    _readable(text)
+    refuse_unreadable(text)
     margin = round(MARGIN * min(image.size))
     room = (max(1, image.size[0] - 2 * margin), max(1, image.size[1] - 2 * margin))
     wanted = max(SMALLEST, round(size * image.size[1] / 100))
     layout = _fit(text, wanted, weight, room)
-    stamp = _turned(_drawn(layout, weight, position), angle)
+    stamp, ground = _turned(_drawn(layout, weight, position), round(PLATE * layout.size) if plate else 0, angle)
+    if plate:
+        image = _stamped(image, ground, position, plate, opacity)
     if shadow:
         image = _stamped(
             image, _softened(stamp, layout.size), position, "#000000", opacity * SHADOW_OPACITY, layout.size
+        )
+    if outline > 0 or outline_color:
+        reach = max(1.0, (outline or OUTLINE) * layout.size)
+        image = _stamped(
+            image, _thickened(stamp, reach), position, outline_color or "#000000", opacity, math.ceil(reach) + 1
         )
     made = _stamped(image, stamp, position, color, opacity)
     return Image(made.pixels, made.alpha, _notes(layout, wanted, text))
@@ -101,7 +129,7 @@ def _notes(layout: Layout, wanted: int, text: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _readable(text: str) -> None:
+def refuse_unreadable(text: str) -> None:
     """Refuse what would come out wrong: right-to-left scripts are not reordered, missing glyphs become '?'."""
     if any(unicodedata.bidirectional(c) in ("R", "AL", "RLE", "RLO", "RLI") for c in text):
         raise RefusedError(
@@ -212,19 +240,47 @@ def _drawn(layout: Layout, weight: int, position: str) -> Pixels:
     return _trimmed(np.asarray(small, np.uint8))
 
 
+def glyphs(line: str, size: int, weight: int) -> tuple[Pixels, int]:
+    """Coverage of one line, 0..255, tightly boxed, and how far its top lies below the base line (px, less than 0)."""
+    width, height = _measure(line, size, weight) + size, 3 * size
+    canvas = np.zeros((height, width), np.uint8)
+    cv2.putText(canvas, line, (size // 2, 2 * size), (255,), cv2.FontFace(FONT), size, weight, 0, (0, 1 << 30))
+    box = Mask(canvas).box or (0, 2 * size - 1, 1, 2 * size)
+    return canvas[box[1] : box[3], box[0] : box[2]], box[1] - 2 * size
+
+
 def _trimmed(stamp: Pixels) -> Pixels:
     box = Mask(stamp).box
     return stamp if box is None else stamp[box[1] : box[3], box[0] : box[2]]
 
 
-def _turned(stamp: Pixels, angle: float) -> Pixels:
+def _turned(stamp: Pixels, room: int, angle: float) -> tuple[Pixels, Pixels]:
+    """The stamp turned clockwise, with so much room around it, and the plate that it stands on."""
+    stamp = np.asarray(cv2.copyMakeBorder(stamp, room, room, room, room, cv2.BORDER_CONSTANT, value=0), np.uint8)
+    plate = np.full_like(stamp, 255)
     if angle == 0:
-        return stamp
+        return stamp, plate
     height, width = stamp.shape
     radius = int(np.hypot(width, height)) + 2
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1)
     matrix[:, 2] += (radius - width) / 2, (radius - height) / 2
-    return _trimmed(np.asarray(cv2.warpAffine(stamp, matrix, (radius, radius), flags=cv2.INTER_CUBIC), np.uint8))
+    turned = [
+        np.asarray(cv2.warpAffine(a, matrix, (radius, radius), flags=cv2.INTER_CUBIC), np.uint8) for a in (stamp, plate)
+    ]
+    x0, y0, x1, y1 = Mask(turned[1] if room else turned[0]).box or (0, 0, 1, 1)
+    return turned[0][y0:y1, x0:x1], turned[1][y0:y1, x0:x1]
+
+
+def _thickened(stamp: Pixels, reach: float) -> Pixels:
+    """The stamp grown by ``reach`` px all around, larger by one px more than that on every side."""
+    room = math.ceil(reach) + 1
+    padded = cv2.copyMakeBorder(stamp, room, room, room, room, cv2.BORDER_CONSTANT, value=0)
+    height, width = padded.shape
+    finer = max(1, min(FINER, FINEST // max(width, height)))
+    large = cv2.resize(padded, (width * finer, height * finer), interpolation=cv2.INTER_LINEAR)
+    distance = cv2.distanceTransform((large < 128).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    grown = np.asarray(np.clip(reach * finer + 0.5 - distance, 0, 1) * 255, np.uint8)
+    return np.asarray(np.maximum(cv2.resize(grown, (width, height), interpolation=cv2.INTER_AREA), padded), np.uint8)
 
 
 def _softened(stamp: Pixels, size: int) -> Pixels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 
@@ -92,7 +91,6 @@ def test_nothing_heavy_is_loaded_before_it_is_needed() -> None:
     assert run.stdout.strip() == "[]"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pymatting") is None, reason="pymatting is not installed")
 def test_the_solver_reports_progress_and_can_be_stopped() -> None:
     image, _, mask = hairy()
     seen: list[float] = []

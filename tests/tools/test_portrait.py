@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -20,7 +19,6 @@ NAMES = ("smooth_skin", "red_eye", "whiten_teeth")
 CHEEK, EYE = (slice(118, 132), slice(244, 256)), (slice(95, 107), slice(196, 212))
 TEETH = (slice(142, 148), slice(214, 234))
 PUPILS = ((204, 101), (247, 104))
-finds_faces = pytest.mark.skipif(find_spec("skimage") is None, reason="needs the extra find")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +100,6 @@ def test_a_red_box_is_no_red_eye() -> None:
         red_eye(red, Mask.from_box((60, 40), (10, 10, 50, 30)))
 
 
-@finds_faces
 def test_a_face_is_found_without_a_mask(astronaut: Image, flashed: Image) -> None:
     smooth = smooth_skin(astronaut, amount=1.0)
     assert fine(smooth, CHEEK) < 0.8 * fine(astronaut, CHEEK)
@@ -113,7 +110,6 @@ def test_a_face_is_found_without_a_mask(astronaut: Image, flashed: Image) -> Non
         red_eye(astronaut)  # brown eyes are not red
 
 
-@finds_faces
 def test_without_a_face_the_tools_decline(photos: Path) -> None:
     coffee = Image.open(photos / "coffee.png")
     for name in NAMES:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
@@ -148,3 +151,29 @@ def test_words_on_transparent_ground_are_opaque() -> None:
 
 def test_no_words_change_nothing(small: Image) -> None:
     assert add_text(small, "  \n ") == small
+
+
+def test_an_outline_surrounds_the_letters_in_its_own_colour(photos: Path) -> None:
+    image = Image.open(photos / "rocket.jpg")
+    plain = add_text(image, "Launch", "top", "#ffffff", 12.0)
+    lined = add_text(image, "Launch", "top", "#ffffff", 12.0, outline=0.1, outline_color="#c00000")
+    letters = (plain.pixels != image.pixels).any(2)
+    red = (lined.pixels[..., 0] > 150) & (lined.pixels[..., 1] < 60)
+    assert red.sum() > 0.3 * letters.sum()
+    assert not red[(plain.pixels == 255).all(2)].any()  # the letters themselves stay white
+    reach = round(0.1 * 0.12 * image.size[1]) + 2
+    grown = cv2.dilate(letters.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    assert not (lined.pixels != image.pixels).any(2)[~grown].any()
+
+
+def test_a_plate_stands_behind_the_words_and_turns_with_them(photos: Path) -> None:
+    image = Image.open(photos / "coffee.png")
+    flat = add_text(image, "2.50", "center", "#ffffff", 10.0, plate="#203040")
+    turned = add_text(image, "2.50", "center", "#ffffff", 10.0, angle=30.0, plate="#203040")
+    for made in (flat, turned):
+        plate = (made.pixels == (0x20, 0x30, 0x40)).all(2)
+        assert plate.sum() > 1000
+    box, tilted = (Mask((made.pixels != image.pixels).any(2)).box for made in (flat, turned))
+    assert box is not None
+    assert tilted is not None
+    assert tilted[3] - tilted[1] > 1.4 * (box[3] - box[1])

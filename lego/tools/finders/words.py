@@ -18,6 +18,12 @@ SUBJECT = {"subject", "foreground", "main", "主体", "前景", "主角", "主�
 BACKGROUND = {"background", "backdrop", "背景", "后景"}
 ALL = {"everything", "all", "whole", "entire", "picture", "image", "photo", "全部", "整张", "所有", "图片", "画面"}
 FLOWERS = {"flower", "blossom", "bloom", "dahlia", "rose", "tulip", "花", "花朵", "鲜花"}
+TEXT = {
+    "text", "word", "lettering", "letter", "writing", "inscription", "caption", "headline", "slogan",
+    "subtitle", "文字", "字样", "文本", "字幕", "字母", "的字",
+}  # fmt: skip
+QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|「([^」]+)」|『([^』]+)』|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
+SAYING = re.compile(r"\b(?:says?|saying|reads?|reading)\s+(.+)|(?:写着|写有)(.+?)(?:的|$)", re.IGNORECASE)
 FACE = {"face", "head shot", "脸", "人脸", "面部", "脸部"}
 PLACES: dict[str, str] = {
     "leftmost": "left", "left": "left", "左": "left", "rightmost": "right", "right": "right", "右": "right",
@@ -38,18 +44,23 @@ class Wanted:
     """What a target asks for.
 
     Attributes:
-        kind: "color", "grey", "sky", "subject", "background", "all", "flower", "face" or "thing".
+        kind: "color", "grey", "sky", "subject", "background", "all", "flower", "face", "text" or "thing".
         color: its English name.
         choose: "left", ..., "largest", or a number and where it is counted from: "2 right".
+        said: what the text that is looked for says; "" for any.
     """
 
     kind: str
     color: str = ""
     choose: str = ""
+    said: str = ""
 
 
 def read(target: str) -> Wanted:
-    """Read a target such as "the second red ball from the left" or 左边的红色汽车."""
+    """Read a target such as "the second red ball from the left", the words 'SALE' or 左边的红色汽车."""
+    quoted = QUOTED.search(target)
+    if quoted:
+        return Wanted("text", said=next(filter(None, quoted.groups())).strip())
     words = re.findall(r"[a-z0-9]+", target.lower())
     chinese = "".join(re.findall(r"[\u3400-\u9fff]+", target))
 
@@ -62,6 +73,10 @@ def read(target: str) -> Wanted:
     choose = PLACES[place] if place else ""
     if ordinal:
         choose = f"{ORDINALS[ordinal]} {choose if choose in SIDES else 'left'}"
+    if says(TEXT) or chinese == "字":
+        said = SAYING.search(target)
+        words_said = next(filter(None, said.groups()), "").strip() if said else ""
+        return Wanted("text", choose="" if words_said else choose, said=words_said)
     for kind, table in (("sky", SKY), ("background", BACKGROUND), ("subject", SUBJECT), ("face", FACE)):
         if says(table):
             return Wanted(kind)
