@@ -50,7 +50,7 @@ _turn = threading.Lock()  # PatchMatch's seed is global: one round of seed and c
 
 
 class Engine(NamedTuple):
-    """What searches and copies the patches (pixels, hole, sources, seed, progress -> pixels), and why it is this one."""
+    """What searches and copies patches (pixels, hole, sources, seed, progress -> pixels), and why it is this one."""
 
     name: str
     reason: str
@@ -170,7 +170,10 @@ def _fill_one(
         made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
     scale = "" if shrink == 1 else f" at {shrink:.0%} of its size, then given back its fine detail"
-    note = f"PatchMatch ({engine.name}, because {engine.reason}){scale}, copied from the {share:.0%} of the surroundings that look like the hole's rim"
+    note = (
+        f"PatchMatch ({engine.name}, because {engine.reason}){scale}, copied from the {share:.0%} of the surroundings "
+        "that look like the hole's rim"
+    )
     return np.where(hole[..., None], made, pixels), note
 
 
