@@ -55,6 +55,7 @@ class Engine(NamedTuple):
     name: str
     reason: str
     inpaint: Callable[[Pixels, Bools, Bools, int, Progress], Pixels]
+    seamless: bool  # its fills have the light of their rim already
 
 
 class Filled(NamedTuple):
@@ -68,9 +69,9 @@ def engines() -> list[Engine]:
     """The engines that run here, best first; none where diffusion has to do."""
     found = []
     if find_spec("numba"):
-        found.append(Engine("numba", "numba is installed", _numba))
+        found.append(Engine("numba", "numba is installed", _numba, True))
     if patchmatch.patchmatch_available:
-        found.append(Engine("PyPatchMatch", "numba is not installed", _pypatchmatch))
+        found.append(Engine("PyPatchMatch", "numba is not installed", _pypatchmatch, False))
     return found
 
 
@@ -165,7 +166,8 @@ def _fill_one(
     sources = _sources(small, small_hole, small_unknown)
     if sources is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
-    made = _calmed(small, _lit(small, small_hole, sources, seed, engine, progress), small_hole, sources)
+    made = _lit(small, small_hole, sources, seed, engine, progress)
+    made = _calmed(small, made, small_hole, sources, engine.seamless)
     if shrink < 1:
         made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
@@ -187,7 +189,7 @@ def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int, engine: Engine,
     """Fill the hole and a band of its rim; what the band lacks in light, the hole gets too, so that no seam shows."""
     size = 2 * BAND + 1
     wide = cv2.dilate(hole.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
-    if _patches(sources & ~wide) < FEW:
+    if engine.seamless or _patches(sources & ~wide) < FEW:
         return engine.inpaint(pixels, hole, sources & ~hole, seed, progress)
     made = engine.inpaint(pixels, wide, sources & ~wide, seed, progress)
     lack = pixels.astype(np.float32) - made
@@ -205,12 +207,12 @@ def _spread(values: NDArray[np.float32], where: Bools, sigma: float) -> NDArray[
     return np.asarray(np.where(total > 1e-4, sums / np.maximum(total, 1e-6), 0), np.float32)
 
 
-def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools) -> Pixels:
+def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools, seamless: bool) -> Pixels:
     """In calm surroundings (sky, wall) give the fill their large-scale light, so that no band or patch shows.
 
     The light is a plane of second degree through the sources round the hole, outliers left out, bent at the rim to what
-    is there; what the fill has of it (its Gaussian mean) is replaced. Busy surroundings, which no such plane fits,
-    leave the fill as it is.
+    is there; what the fill has of it (its Gaussian mean) is replaced, at the rim only where it has a seam. Busy
+    surroundings, which no such plane fits, leave the fill as it is.
     """
     width = max(CALM_RING_MIN, CALM_RING * float(np.sqrt(hole.sum())))
     ring = sources & (cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= width)
@@ -222,6 +224,8 @@ def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools) -> Pixels
     light = plane + _spread(rest, ring & (np.abs(rest).max(2) < 3 * CALM), sigma)
     off = light - _spread(made.astype(np.float32), hole, sigma)
     near = cv2.GaussianBlur((np.abs(off).max(2) < CALM_OFF).astype(np.float32), (0, 0), sigma / 2)
+    if seamless:
+        near *= 1 - np.exp(-_depth(hole) / sigma)
     return np.where(hole[..., None], to_uint8(made + off * near[..., None]), pixels)
 
 
