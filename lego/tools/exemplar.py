@@ -4,8 +4,8 @@ Multi-scale PatchMatch (Wexler 2007, Barnes 2009) with features of texture (News
 screened Poisson equation evens out their light (Perez 2003, Darabi 2012).
 
 The first call ever compiles for 4.0 s (one core). The machine code (650 kB) is kept in ``__pycache__`` beside this
-file, or in the user's cache folder where that cannot be written, and costs .5 s once in each later process. A call then takes
- .3 s at 512 px and 1 s at 1024 px for a hole of 5 % on one core.
+file, or in the user's cache folder where that cannot be written, and costs .5 s once in each later process. A call
+then takes .3 s at 512 px and 1 s at 1024 px for a hole of 5 % on one core.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ SCREEN = 0.01  # pull towards what was copied, against what the gradients want: 
 RELAX = 60  # rounds of over-relaxation
 OVER = 1.7  # of 1..2: how far each overshoots
 FARE = 25.0  # cost, per value of a patch, of copying from as far as the whole diagonal: nearer things fit better
+FARE_OPEN = 1500.0  # the same for a hole along the frame: what is known on one side only is best continued
+OPEN = 0.25  # of the frame in the hole
 OFFSET = 0.15  # dearer by this times its squared distance is a patch whose centre lies off the pixel, in the last vote
 
 
@@ -78,6 +80,8 @@ def inpaint(
     levels = _pyramid(pixels, hole, sources)
     work = [_rounds(n, len(levels)) * int(level.hole.sum()) for n, level in enumerate(levels)]
     state = np.array([seed % 2**62], np.int64)
+    edge = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]])
+    fare = FARE_OPEN if edge.mean() > OPEN else FARE
     field: _Field | None = None
     done = 0.0
     for n in range(len(levels) - 1, -1, -1):
@@ -89,7 +93,7 @@ def inpaint(
         rounds = _rounds(n, len(levels))
         for turn in range(rounds):
             reach = max(level.hole.shape) // (1 if turn < WIDE else 8)
-            _search(level.features, weight, level.whole, ys, xs, *field, reach, state)
+            _search(level.features, weight, level.whole, ys, xs, *field, reach, fare, state)
             if n or turn < rounds - 1:
                 _vote(level.features, level.hole, ys, xs, *field, _scale(field, ys, xs))
             done += work[n] / rounds
@@ -206,8 +210,8 @@ def _compiled(function: F) -> F:
 
 @_compiled
 def _search(
-    features: Floats, weight: Floats, whole: Bools, ys: Ints, xs: Ints, fy: Ints, fx: Ints, cost: Floats, reach: int,
-    state: NDArray[np.int64],
+    features: Floats, weight: Floats, whole: Bools, ys: Ints, xs: Ints, fy: Ints, fx: Ints, cost: Floats,
+    reach: int, fare: float, state: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """A forward and a backward sweep: the neighbours' finds, moved along, then random places ever nearer the best."""
     height, width = whole.shape
@@ -225,17 +229,17 @@ def _search(
                     mine[i, j] = features[y + i, x * CHANNELS + j]
                     trust[i, j] = weight[y + i, x * CHANNELS + j]
                     total += trust[i, j]
-            fare = total * np.float32(FARE / (height * height + width * width))
+            dear = total * np.float32(fare / (height * height + width * width))
             by, bx = fy[y, x], fx[y, x]
             best = cost[y, x] * total
             if sweep == 0:  # the features have changed since
-                best = _off(features, mine, trust, by, bx, np.float32(np.inf), fare * ((y - by) ** 2 + (x - bx) ** 2))
+                best = _off(features, mine, trust, by, bx, np.float32(np.inf), dear * ((y - by) ** 2 + (x - bx) ** 2))
             for side in range(2):
                 ny, nx = (y - step, x) if side else (y, x - step)
                 if 0 <= ny < height and 0 <= nx < width and fy[ny, nx] >= 0:
                     cy, cx = fy[ny, nx] + y - ny, fx[ny, nx] + x - nx
                     if 0 <= cy < height and 0 <= cx < width and whole[cy, cx] and (cy != by or cx != bx):
-                        off = _off(features, mine, trust, cy, cx, best, fare * ((y - cy) ** 2 + (x - cx) ** 2))
+                        off = _off(features, mine, trust, cy, cx, best, dear * ((y - cy) ** 2 + (x - cx) ** 2))
                         if off < best:
                             best, by, bx = off, cy, cx
             far = reach
@@ -245,7 +249,7 @@ def _search(
                 random = random * 6364136223846793005 + 1442695040888963407
                 cx = bx + ((random >> 33) & 0x3FFFFFFF) % (2 * far + 1) - far
                 if 0 <= cy < height and 0 <= cx < width and whole[cy, cx]:
-                    off = _off(features, mine, trust, cy, cx, best, fare * ((y - cy) ** 2 + (x - cx) ** 2))
+                    off = _off(features, mine, trust, cy, cx, best, dear * ((y - cy) ** 2 + (x - cx) ** 2))
                     if off < best:
                         best, by, bx = off, cy, cx
                 far //= 2
