@@ -326,16 +326,14 @@ def _step(pixels: Floats, sources: Bools, oy: Ints, ox: Ints, y: int, x: int, dy
     ny, nx = y + dy, x + dx
     ay, ax, by, bx = oy[y, x], ox[y, x], oy[ny, nx], ox[ny, nx]
     jump = pixels[ay, ax, c] - pixels[by, bx, c]
-    total, count = np.float32(0), 0
-    if 0 <= ay + dy < sources.shape[0] and 0 <= ax + dx < sources.shape[1] and sources[ay + dy, ax + dx]:
-        total += pixels[ay, ax, c] - pixels[ay + dy, ax + dx, c]
-        count += 1
-    if 0 <= by - dy < sources.shape[0] and 0 <= bx - dx < sources.shape[1] and sources[by - dy, bx - dx]:
-        total += pixels[by - dy, bx - dx, c] - pixels[by, bx, c]
-        count += 1
-    if count == 0 or abs(jump - total / count) > SEAM:
-        return jump
-    return total / count
+    own = 0 <= ay + dy < sources.shape[0] and 0 <= ax + dx < sources.shape[1] and sources[ay + dy, ax + dx]
+    other = 0 <= by - dy < sources.shape[0] and 0 <= bx - dx < sources.shape[1] and sources[by - dy, bx - dx]
+    found = jump
+    if own and (dy + dx > 0 or not other):  # the upper or left one's, so that both directions agree; a mean would blur
+        found = pixels[ay, ax, c] - pixels[ay + dy, ax + dx, c]
+    elif other:
+        found = pixels[by - dy, bx - dx, c] - pixels[by, bx, c]
+    return found if abs(jump - found) <= SEAM else jump
 
 
 @_compiled
