@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format docs gallery bench ci
+.PHONY: help install test lint format docs gallery bench quality ci
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ gallery:  ## edit the photographs in docs/photos and write docs/gallery
 bench:  ## measure start-up, the cost per step and whole edits
 	python benchmarks/startup.py
 	python benchmarks/steps.py
+
+quality:  ## measure how good the tools are and write docs/tools-quality.md
+	python benchmarks/quality.py
 
 ci:  ## run what CI runs
 	.ci/run

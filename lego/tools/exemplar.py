@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lego.core.codec import Pixels
+from lego.tools.patchmatch import at_frame
 from lego.tools.pixels import to_uint8
 
 Bools = NDArray[np.bool_]
@@ -43,8 +44,7 @@ SCREEN = 0.01  # pull towards what was copied, against what the gradients want: 
 RELAX = 60  # rounds of over-relaxation
 OVER = 1.7  # of 1..2: how far each overshoots
 FARE = 25.0  # cost, per value of a patch, of copying from as far as the whole diagonal: nearer things fit better
-FARE_OPEN = 1500.0  # the same for a hole along the frame: what is known on one side only is best continued
-OPEN = 0.25  # of the frame in the hole
+FARE_OUTSIDE = 1500.0  # the same for a hole along the frame: what is known on one side only is best continued
 OFFSET = 0.15  # dearer by this times its squared distance is a patch whose centre lies off the pixel, in the last vote
 
 
@@ -80,8 +80,7 @@ def inpaint(
     levels = _pyramid(pixels, hole, sources)
     work = [_rounds(n, len(levels)) * int(level.hole.sum()) for n, level in enumerate(levels)]
     state = np.array([seed % 2**62], np.int64)
-    edge = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]])
-    fare = FARE_OPEN if edge.mean() > OPEN else FARE
+    fare = FARE_OUTSIDE if at_frame(hole) else FARE
     field: _Field | None = None
     done = 0.0
     for n in range(len(levels) - 1, -1, -1):

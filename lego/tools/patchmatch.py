@@ -36,6 +36,7 @@ COMMON = 0.02  # share of the commonest cell above which a colour belongs there;
 PURE = 0.85  # share of such colours that a patch's neighbourhood needs to be copied from
 ENOUGH = 2.0  # sources must cover this many times the hole, or the gate stays open
 
+AT_FRAME = 0.25  # of the frame: a hole that has more of it continues the picture
 BAND = 4  # px of the rim that are filled too, to see how far off the fill's light is there
 LIGHT = 0.12  # softness of the correction of light, in sqrt(hole area)
 REACH = 6.0  # softnesses over which the correction fades into the hole
@@ -65,14 +66,24 @@ class Filled(NamedTuple):
     notes: tuple[str, ...]
 
 
-def engines() -> list[Engine]:
-    """The engines that run here, best first; none where diffusion has to do."""
-    found = []
-    if find_spec("numba"):
-        found.append(Engine("numba", "numba is installed", _numba, True))
+def engines(hole: Bools) -> list[Engine]:
+    """The engines that run here, best first for this hole; none where diffusion has to do.
+
+    Inside a picture PyPatchMatch keeps a little more texture (docs/tools-quality.md); along the frame, where a scene is
+    continued, its fills show a seam and ours do not.
+    """
+    outside = at_frame(hole)
+    why = "it continues a scene beyond the frame without a seam" if outside else "PyPatchMatch has no library here"
+    found = [Engine("numba", why, _numba, True)] if find_spec("numba") else []
     if patchmatch.patchmatch_available:
-        found.append(Engine("PyPatchMatch", "numba is not installed", _pypatchmatch, False))
+        why = "numba is not installed" if outside else "it keeps texture best"
+        found.insert(len(found) if outside else 0, Engine("PyPatchMatch", why, _pypatchmatch, False))
     return found
+
+
+def at_frame(hole: Bools) -> bool:
+    """Whether the hole continues the picture rather than lies in it."""
+    return bool(np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]]).mean() > AT_FRAME)
 
 
 def fill(
@@ -85,7 +96,7 @@ def fill(
         hole: H x W, True where to fill. What the picture holds there has no influence.
         seed: of the random search; the same seed gives the same bytes.
         progress: told the share done; what it raises ends the work.
-        engine: one of `engines`; the first of them if left out.
+        engine: one of `engines`; the first of them for each hole if left out.
 
     Raises:
         RefusedError: nothing is left to fill from.
@@ -100,7 +111,6 @@ def fill(
     notes: list[str] = []
     parts = _parts(hole)
     todo = hole.copy()
-    engine = engine or next(iter(engines()), None)
     for number, part in enumerate(parts):
         y, x = _window(part)
         told = _within(progress, number, len(parts))
@@ -159,6 +169,7 @@ def _fill_one(
         return _diffuse(pixels, hole), f"diffusion (Navier-Stokes): the hole is at most {depth:.0f} px deep"
     if min(hole.shape) < TINY:
         return _diffuse(pixels, hole), "low quality: diffusion, because the picture is too small to copy patches from"
+    engine = engine or next(iter(engines(hole)), None)
     if engine is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because neither numba nor PyPatchMatch runs here"
     shrink = min(1.0, LONG_SIDE / max(hole.shape))
