@@ -207,9 +207,10 @@ def _report(names: list[str], results: dict[tuple[str, int, int], tuple[float, .
         "",
         f"{len(HOLES)} holes of 1-6 % in places where nothing is removed, so that the truth is known; means of "
         f"{len(SEEDS)} seeds. Texture is",
-        "the mean gradient in the fill / in the truth: 1 is right, a smear has less. PSNR and SSIM favour the smear. Some",
-        "holes lie where things end: no method can know what stood there. `remove` takes PyPatchMatch, whose texture is",
-        "nearest to the truth, and numba where there is none; `extend_canvas` takes numba, which shows no seam there.",
+        "the mean gradient in the fill / in the truth: 1 is right, a smear has less. PSNR and SSIM favour the smear.",
+        "Some holes lie where things end: no method can know what stood there. `remove` takes PyPatchMatch, whose",
+        "texture is nearest to the truth, and numba where there is none; `extend_canvas` takes numba, which shows no",
+        "seam there.",
         "",
         "| method | PSNR 512 / 1024 | SSIM 512 / 1024 | texture 512 / 1024 | s 512 / 1024 |",
         "|---|---|---|---|---|",

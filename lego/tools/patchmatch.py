@@ -178,7 +178,7 @@ def _fill_one(
     if sources is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
     made = _lit(small, small_hole, sources, seed, engine, progress)
-    made = _calmed(small, made, small_hole, sources, engine.seamless)
+    made = _calmed(small, made, small_hole, sources)
     if shrink < 1:
         made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
@@ -218,12 +218,12 @@ def _spread(values: NDArray[np.float32], where: Bools, sigma: float) -> NDArray[
     return np.asarray(np.where(total > 1e-4, sums / np.maximum(total, 1e-6), 0), np.float32)
 
 
-def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools, seamless: bool) -> Pixels:
+def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools) -> Pixels:
     """In calm surroundings (sky, wall) give the fill their large-scale light, so that no band or patch shows.
 
     The light is a plane of second degree through the sources round the hole, outliers left out, bent at the rim to what
-    is there; what the fill has of it (its Gaussian mean) is replaced, at the rim only where it has a seam. Busy
-    surroundings, which no such plane fits, leave the fill as it is.
+    is there; what the fill has of it (its Gaussian mean) is replaced, less and less towards the rim, where the fill
+    fits already. Busy surroundings, which no such plane fits, leave the fill as it is.
     """
     width = max(CALM_RING_MIN, CALM_RING * float(np.sqrt(hole.sum())))
     ring = sources & (cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= width)
@@ -235,8 +235,7 @@ def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools, seamless:
     light = plane + _spread(rest, ring & (np.abs(rest).max(2) < 3 * CALM), sigma)
     off = light - _spread(made.astype(np.float32), hole, sigma)
     near = cv2.GaussianBlur((np.abs(off).max(2) < CALM_OFF).astype(np.float32), (0, 0), sigma / 2)
-    if seamless:
-        near *= 1 - np.exp(-_depth(hole) / sigma)
+    near *= 1 - np.exp(-_depth(hole) / sigma)
     return np.where(hole[..., None], to_uint8(made + off * near[..., None]), pixels)
 
 
