@@ -5,7 +5,7 @@ screened Poisson equation evens out their light (Perez 2003, Darabi 2012).
 
 The first call ever compiles for 4.0 s (one core). The machine code (650 kB) is kept in ``__pycache__`` beside this
 file, or in the user's cache folder where that cannot be written, and costs .5 s once in each later process. A call
-then takes .3 s at 512 px and 1 s at 1024 px for a hole of 5 % on one core.
+then takes .2 s at 512 px and .6 s at 1024 px for a hole of 1-6 % on one core.
 """
 
 from __future__ import annotations
