@@ -116,7 +116,7 @@ def test_a_sky_goes_on_beyond_the_frame_without_a_seam(photos: Path) -> None:
     rim[120:] = False  # the sky
     light = made.image.pixels.astype(int)
     across = np.abs(light[1:] - light[:-1]).max(2)[rim[1:]]
-    assert across.mean() < 4
+    assert across.mean() < 1.3  # .83; PyPatchMatch: 1.9
 
 
 def test_engines_are_chosen_by_where_the_hole_lies() -> None:
