@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format docs gallery bench ci
+.PHONY: help install test lint format docs gallery bench quality ci
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,11 +24,16 @@ docs:  ## write the pages that are made from the code (docs/tools.md, docs/error
 
 gallery:  ## edit the photographs in docs/photos and write docs/gallery
 	python docs/gallery.py
+	python docs/families.py
 
-bench:  ## measure start-up, the cost per step, whole edits and every tool
+bench:  ## measure start-up, the cost per step and whole edits
 	python benchmarks/startup.py
 	python benchmarks/steps.py
-	python benchmarks/tools.py
+
+quality:  ## measure how good the tools are and write docs/tools-quality.md
+	python benchmarks/removal.py
+	python benchmarks/finding.py
+	python benchmarks/speed.py
 
 ci:  ## run what CI runs
 	.ci/run

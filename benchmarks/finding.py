@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from page import write
 
 from lego.core.errors import RefusedError
 from lego.core.values import Image
@@ -103,17 +103,6 @@ def summary(found: list[Answer]) -> str:
     )
 
 
-def write(page: Path, text: str) -> None:
-    """Replace the section between the markers."""
-    old = (
-        page.read_text(encoding="utf-8")
-        if page.exists()
-        else "# Quality of the tools\n\n<!-- finding -->\n<!-- /finding -->\n"
-    )
-    new = re.sub(r"(<!-- finding -->\n).*?(<!-- /finding -->)", lambda m: m[1] + text + m[2], old, flags=re.DOTALL)
-    page.write_text(new, encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--held-out", type=Path, help="folder with the photographs that truth.json calls held_out")
@@ -126,7 +115,7 @@ def main() -> None:
         held = answers(folder, truth["held_out"])
         text += f"\nOn held-out photographs: {summary(held)}.\n\n{table(held)}\n"
     print(text)
-    write(ROOT / "docs" / "tools-quality.md", text)
+    write("finding", text)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageColor
 from pydantic import Field
 
@@ -20,6 +21,14 @@ GROW_MIN = 3  # px that a mask grows by if it grows at all: every outline drawn 
 STROKE = 4.0  # a thing longer than this many times its depth counts as so long only: a wire is not a large thing
 SURE = 26  # of 255: fainter mask is the tail of a soft edge, not a thing to take out
 FEATHER = 2.0  # px over which the fill fades into the picture, inside what the mask grew by
+BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
+LARGE = 0.15  # of the picture: larger boxes leave too little around them that belongs there
+LINES = 2  # that cross a box's border: one may be chance
+LINE = 0.12  # of the box's short side that a line must run inside and outside, at least LINE_MIN px
+LINE_MIN = 8.0
+LOOK = 384  # px of the long side on which lines are looked for
+SIDES = 5.0  # px from a line to its two sides
+DIVIDES = 25.0  # of 255: sides that differ by more are two things
 DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom to top"
 
 
@@ -27,7 +36,11 @@ DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom t
     phrases=[
         "remove", "erase", "delete", "get rid of", "take out", "take away", "clean up", "wipe out", "clear away",
         "inpaint", "去掉", "移除", "删除", "去除", "擦除", "消除", "抹掉", "把{target}去掉", "把{target}移除",
-        "把{target}删掉", "把{target}擦掉",
+        "把{target}删掉", "把{target}擦掉", "heal", "spot heal", "heal spot", "heal blemish", "heal scratch",
+        "retouch spot",
+        "remove blemish", "remove spot", "remove dust", "remove scratch", "fix blemish", "fix scratch", "touch up",
+        "修复", "修补", "修复划痕", "修复瑕疵", "去瑕疵", "去除瑕疵", "去污点", "祛痘", "去痘", "祛斑",
+        "去划痕", "去掉划痕",
     ]
 )  # fmt: skip
 def remove(
@@ -41,8 +54,8 @@ def remove(
     """Take what the mask covers out of the picture and fill the place from around it.
 
     The mask is widened by ``grow`` times its size (the square root of its area), at least 2-3 px, because outlines are
-    mostly a little tight and shadows hug things; with 0 nothing outside the mask changes. The notes say which method
-    filled it, and why.
+    mostly a little tight and shadows hug things; with 0 nothing outside the mask changes. It heals spots and scratches
+    too. The notes say which method filled it, and why, and what speaks against a mask that is a mere box.
 
     Raises:
         RefusedError: the widened mask leaves nothing to fill from.
@@ -52,7 +65,63 @@ def remove(
         note = "the mask is too faint to remove anything" if mask.box else "the mask is empty, so nothing was removed"
         return Image(image.pixels, image.alpha, (note,))
     pixels, notes = take_out(image.pixels, core, grow, context)
-    return Image(pixels, image.alpha, notes)
+    return Image(pixels, image.alpha, (*notes, *_doubts(image.pixels, core)))
+
+
+def _doubts(pixels: Pixels, core: patchmatch.Bools) -> list[str]:
+    """What speaks against a box as a mask: its size, and lines that run on beyond it."""
+    x0, y0, x1, y1 = box = Mask(core).box or (0, 0, 0, 0)
+    area = (x1 - x0) * (y1 - y0)
+    if core.sum() < BOXY * area:
+        return []
+    doubts = []
+    if core.mean() > LARGE:
+        doubts.append(
+            f"the box covers {core.mean():.0%} of the picture; a mask of the thing alone leaves less to invent"
+        )
+    lines = _crossing(pixels, box)
+    if lines >= LINES:
+        doubts.append(f"{lines} edges run across the box's border and are cut there; a tighter mask may keep them")
+    return doubts
+
+
+def _crossing(pixels: Pixels, box: tuple[int, int, int, int]) -> int:
+    """How many edges of things run straight on across the box's border (LSD, Grompone von Gioi 2010).
+
+    An edge divides two colours; wood's grain, with the same on both sides, is texture and can be filled.
+    """
+    x0, y0, x1, y1 = box
+    run = max(LINE_MIN, LINE * min(x1 - x0, y1 - y0))
+    edge = round(2 * run)
+    left, top = max(0, x0 - edge), max(0, y0 - edge)
+    part = pixels[top : y1 + edge, left : x1 + edge]
+    scale = min(1.0, LOOK / max(part.shape))
+    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))[0]
+    if found is None:
+        return 0
+    ends = np.asarray(found, np.float64).reshape(-1, 2, 2)
+    along = np.linspace(0, 1, 33)[None, :, None]
+    points = ends[:, :1] * (1 - along) + ends[:, 1:] * along
+    whole = points / scale + (left, top)
+    inside = ((whole > (x0, y0)) & (whole < (x1, y1))).all(2).mean(1)
+    length = np.hypot(*(ends[:, 1] - ends[:, 0]).T) / scale
+    long = (inside * length > run) & ((1 - inside) * length > run)
+    return int((_divides(small, points[long]) > DIVIDES).sum())
+
+
+def _divides(pixels: Pixels, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The difference in colour (of 255) between the two sides of each line of points, N x steps x (x, y)."""
+    smooth = cv2.GaussianBlur(pixels, (0, 0), SIDES / 2).astype(np.float64)
+    way = points[:, -1] - points[:, 0]
+    off = SIDES * np.stack([-way[:, 1], way[:, 0]], 1) / np.maximum(np.hypot(*way.T), 1e-9)[:, None]
+    sides = []
+    for sign in (1, -1):
+        at = np.rint(points + sign * off[:, None]).astype(int)
+        x, y = (np.clip(at[..., c], 0, pixels.shape[1 - c] - 1) for c in (0, 1))
+        sides.append(smooth[y, x].mean(1))
+    return np.asarray(np.abs(sides[0] - sides[1]).max(1))
 
 
 def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, context: Context) -> patchmatch.Filled:

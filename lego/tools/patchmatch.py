@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from importlib.util import find_spec
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from lego.tools import detail
 from lego.tools.pixels import to_uint8
 
 Bools = NDArray[np.bool_]
+Progress: TypeAlias = Callable[[float], None]
 
 LONG_SIDE = 1024  # of what PatchMatch sees: its time grows with the area, 2-4 s here
 MARGIN = 1.2  # sides of the hole's box that are looked at each way; more brings foreign things, less repeats
@@ -34,6 +36,7 @@ COMMON = 0.02  # share of the commonest cell above which a colour belongs there;
 PURE = 0.85  # share of such colours that a patch's neighbourhood needs to be copied from
 ENOUGH = 2.0  # sources must cover this many times the hole, or the gate stays open
 
+AT_FRAME = 0.25  # of the frame: a hole that has more of it continues the picture
 BAND = 4  # px of the rim that are filled too, to see how far off the fill's light is there
 LIGHT = 0.12  # softness of the correction of light, in sqrt(hole area)
 REACH = 6.0  # softnesses over which the correction fades into the hole
@@ -47,6 +50,15 @@ CALM_OFF = 24.0  # of 255: where the fill is further from the plane it shows ano
 _turn = threading.Lock()  # PatchMatch's seed is global: one round of seed and call at a time
 
 
+class Engine(NamedTuple):
+    """What searches and copies patches (pixels, hole, sources, seed, progress -> pixels), and why it is this one."""
+
+    name: str
+    reason: str
+    inpaint: Callable[[Pixels, Bools, Bools, int, Progress], Pixels]
+    seamless: bool  # its fills have the light of their rim already
+
+
 class Filled(NamedTuple):
     """The picture with its holes filled, and one sentence per hole about how and why."""
 
@@ -54,14 +66,37 @@ class Filled(NamedTuple):
     notes: tuple[str, ...]
 
 
-def fill(pixels: Pixels, hole: Bools, seed: int = 0, progress: Callable[[float], None] | None = None) -> Filled:
+def engines(hole: Bools) -> list[Engine]:
+    """The engines that run here, best first for this hole; none where diffusion has to do.
+
+    Inside a picture PyPatchMatch keeps a little more texture (docs/tools-quality.md); along the frame, where a scene is
+    continued, its fills show a seam and ours do not.
+    """
+    outside = at_frame(hole)
+    why = "it continues a scene beyond the frame without a seam" if outside else "PyPatchMatch has no library here"
+    found = [Engine("numba", why, _numba, True)] if find_spec("numba") else []
+    if patchmatch.patchmatch_available:
+        why = "numba is not installed" if outside else "it keeps texture best"
+        found.insert(len(found) if outside else 0, Engine("PyPatchMatch", why, _pypatchmatch, False))
+    return found
+
+
+def at_frame(hole: Bools) -> bool:
+    """Whether the hole continues the picture rather than lies in it."""
+    return bool(np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]]).mean() > AT_FRAME)
+
+
+def fill(
+    pixels: Pixels, hole: Bools, seed: int = 0, progress: Progress | None = None, engine: Engine | None = None
+) -> Filled:
     """Fill every pixel of ``hole`` from what is around it; all others stay as they are, bit for bit.
 
     Args:
         pixels: H x W x 3 uint8, RGB.
         hole: H x W, True where to fill. What the picture holds there has no influence.
         seed: of the random search; the same seed gives the same bytes.
-        progress: told the share done after each hole.
+        progress: told the share done; what it raises ends the work.
+        engine: one of `engines`; the first of them for each hole if left out.
 
     Raises:
         RefusedError: nothing is left to fill from.
@@ -78,12 +113,23 @@ def fill(pixels: Pixels, hole: Bools, seed: int = 0, progress: Callable[[float],
     todo = hole.copy()
     for number, part in enumerate(parts):
         y, x = _window(part)
-        result[y, x], note = _fill_one(result[y, x], part[y, x], todo[y, x], seed)
+        told = _within(progress, number, len(parts))
+        result[y, x], note = _fill_one(result[y, x], part[y, x], todo[y, x], seed, engine, told)
         todo &= ~part
         notes.append(note)
         if progress:
             progress((number + 1) / len(parts))
     return Filled(result, tuple(dict.fromkeys(notes)))
+
+
+def _within(progress: Progress | None, number: int, count: int) -> Progress:
+    """Progress within one of several parts."""
+
+    def told(share: float) -> None:
+        if progress:
+            progress((number + min(share, 0.99)) / count)
+
+    return told
 
 
 def _parts(hole: Bools) -> list[Bools]:
@@ -114,26 +160,32 @@ def _window(hole: Bools) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def _fill_one(pixels: Pixels, hole: Bools, unknown: Bools, seed: int) -> tuple[Pixels, str]:
+def _fill_one(
+    pixels: Pixels, hole: Bools, unknown: Bools, seed: int, engine: Engine | None, progress: Progress
+) -> tuple[Pixels, str]:
     """Fill one hole inside its window; ``unknown`` also covers the other holes, which are no sources."""
     depth = float(_depth(hole).max())
     if depth <= THIN:
         return _diffuse(pixels, hole), f"diffusion (Navier-Stokes): the hole is at most {depth:.0f} px deep"
     if min(hole.shape) < TINY:
         return _diffuse(pixels, hole), "low quality: diffusion, because the picture is too small to copy patches from"
-    if not patchmatch.patchmatch_available:
-        return _diffuse(pixels, hole), "low quality: diffusion, because PatchMatch has no native library here"
+    engine = engine or next(iter(engines(hole)), None)
+    if engine is None:
+        return _diffuse(pixels, hole), "low quality: diffusion, because neither numba nor PyPatchMatch runs here"
     shrink = min(1.0, LONG_SIDE / max(hole.shape))
     small, small_hole, small_unknown = _shrunk(pixels, hole, unknown, shrink)
     sources = _sources(small, small_hole, small_unknown)
     if sources is None:
         return _diffuse(pixels, hole), "low quality: diffusion, because too little is left to copy from"
-    made = _lit(small, small_hole, sources, seed)
+    made = _lit(small, small_hole, sources, seed, engine, progress)
     if shrink < 1:
         made = detail.restored(pixels, small, made, small_hole, sources, seed)
     share = sources.mean() / max(1e-9, 1 - small_unknown.mean())
     scale = "" if shrink == 1 else f" at {shrink:.0%} of its size, then given back its fine detail"
-    note = f"PatchMatch{scale}, copied from the {share:.0%} of the surroundings that look like the hole's rim"
+    note = (
+        f"PatchMatch ({engine.name}, because {engine.reason}){scale}, copied from the {share:.0%} of the surroundings "
+        "that look like the hole's rim"
+    )
     return np.where(hole[..., None], made, pixels), note
 
 
@@ -143,13 +195,13 @@ def _diffuse(pixels: Pixels, hole: Bools) -> Pixels:
     return np.where(hole[..., None], made, pixels)
 
 
-def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int) -> Pixels:
+def _lit(pixels: Pixels, hole: Bools, sources: Bools, seed: int, engine: Engine, progress: Progress) -> Pixels:
     """Fill the hole and a band of its rim; what the band lacks in light, the hole gets too, so that no seam shows."""
     size = 2 * BAND + 1
     wide = cv2.dilate(hole.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))) > 0
-    if _patches(sources & ~wide) < FEW:
-        return _match(pixels, hole, ~(sources | hole), seed)
-    made = _calmed(pixels, _match(pixels, wide, ~(sources | wide), seed), wide, sources & ~wide)
+    if engine.seamless or _patches(sources & ~wide) < FEW:
+        return engine.inpaint(pixels, hole, sources & ~hole, seed, progress)
+    made = _calmed(pixels, engine.inpaint(pixels, wide, sources & ~wide, seed, progress), wide, sources & ~wide)
     lack = pixels.astype(np.float32) - made
     rim = wide & ~hole & (np.abs(lack).max(2) < OFF)
     sigma = max(BAND, LIGHT * float(np.sqrt(hole.sum())))
@@ -169,8 +221,8 @@ def _calmed(pixels: Pixels, made: Pixels, hole: Bools, sources: Bools) -> Pixels
     """In calm surroundings (sky, wall) give the fill their large-scale light, so that no band or patch shows.
 
     The light is a plane of second degree through the sources round the hole, outliers left out, bent at the rim to what
-    is there; what the fill has of it (its Gaussian mean) is replaced. Busy surroundings, which no such plane fits,
-    leave the fill as it is.
+    is there; what the fill has of it (its Gaussian mean) is replaced where most of the ring is calm. Busy surroundings,
+    which no such plane fits, leave the fill as it is.
     """
     width = max(CALM_RING_MIN, CALM_RING * float(np.sqrt(hole.sum())))
     ring = ~hole & (cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= width)
@@ -205,8 +257,15 @@ def _plane(pixels: Pixels, where: Bools) -> tuple[NDArray[np.float32], float]:
     return np.asarray(terms @ factors, np.float32), rms
 
 
-def _match(pixels: Pixels, hole: Bools, barred: Bools, seed: int) -> Pixels:
-    """Exemplar-based fill (Wexler 2007, Barnes 2009). In its masks 1 means hole, and in the other one no source."""
+def _numba(pixels: Pixels, hole: Bools, sources: Bools, seed: int, progress: Progress) -> Pixels:
+    from lego.tools import exemplar  # imports numba
+
+    return exemplar.inpaint(pixels, hole, sources, seed, progress)
+
+
+def _pypatchmatch(pixels: Pixels, hole: Bools, sources: Bools, seed: int, progress: Progress) -> Pixels:
+    """In its masks 1 means hole, and in the other one no source. It tells no progress."""
+    barred = ~(sources | hole)
     with _turn:
         patchmatch.set_random_seed(seed)
         made: Pixels = patchmatch.inpaint(

@@ -153,6 +153,38 @@ def test_a_faint_mask_removes_nothing(small: Image) -> None:
     assert "faint" in made.notes[0]
 
 
+def test_a_large_box_is_filled_with_a_warning(photos: Path) -> None:
+    image = photo(photos / "china.jpg", 300)
+    width, height = image.size
+    box = Mask.from_box(image.size, (width // 10, height // 7, width * 55 // 100, height * 85 // 100))
+    notes = remove(image, box, grow=0.0).notes
+    assert any("box covers 32%" in note for note in notes)
+    round_one = disc(image, 0.35, 0.5, 0.25)
+    assert not any("box" in note for note in remove(image, round_one, grow=0.0).notes)
+
+
+def test_a_box_that_cuts_what_stays_is_filled_with_a_warning(photos: Path) -> None:
+    def doubts(name: str, *box: float) -> list[str]:
+        image = photo(photos / name, 1024)
+        corners = [round(share * side) for share, side in zip(box, (*image.size, *image.size), strict=True)]
+        return fill._doubts(image.pixels, Mask.from_box(image.size, (*corners,)).pixels > 0)  # type: ignore[arg-type]
+
+    assert "edges run across" in doubts("astronaut.png", 0.05, 0.05, 0.3, 0.5)[0]  # half a flag
+    assert "edges run across" in doubts("coffee.png", 0.05, 0.6, 0.2, 0.9)[0]  # the table's edge
+    assert doubts("china.jpg", 0.7, 0.5, 0.85, 0.7) == []  # a tree
+    assert doubts("dandelion.jpg", 0.68, 0.55, 0.8, 0.7) == []
+
+
+def test_a_spot_on_skin_is_healed(photos: Path) -> None:
+    image = photo(photos / "astronaut.png", 1024)
+    spot = disc(image, 0.38, 0.25, 0.006)
+    spotted = np.array(image.pixels)
+    spotted[spot.pixels > 0] = spotted[spot.pixels > 0] * 0.6
+    made = remove(Image(spotted), spot)
+    left = np.abs(made.pixels.astype(int) - image.pixels)[spot.pixels > 0].mean()
+    assert left < 0.15 * np.abs(spotted.astype(int) - image.pixels)[spot.pixels > 0].mean()
+
+
 def test_seeds_differ_and_repeat(photos: Path) -> None:
     image = photo(photos / "china.jpg", 200)
     hole = disc(image, 0.6, 0.8, 0.12)
