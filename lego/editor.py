@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,6 +30,8 @@ from lego.executor.run import Cancel, Executor, Run
 from lego.report import fragment, page
 
 ATTEMPTS = 3  # a plan with problems goes back to the builder twice, with the problems in words
+PACKAGES = ("lego", "numpy", "opencv-python-headless", "pillow", "pypatchmatch")  # whose versions decide the bytes
+OPTIONAL = ("numba", "onnxruntime", "pymatting", "rapidocr", "scikit-image")  # and, where they are installed, these
 METADATA_LIMIT = 1 << 20  # bytes; Pillow refuses to read longer text chunks
 Given: TypeAlias = dict[str, "Image | Mask"]
 Box: TypeAlias = tuple[float, float, float, float]
@@ -316,7 +319,10 @@ def load_workflow(source: Workflow | str | Path | Mapping[str, Any]) -> Workflow
 @cache
 def versions() -> dict[str, str]:
     """Return the versions that a repeated run depends on."""
-    packages = {name: version(name) for name in ("lego", "numpy", "opencv-python-headless", "pillow", "pypatchmatch")}
+    packages = {name: version(name) for name in PACKAGES}
+    for name in OPTIONAL:
+        with contextlib.suppress(PackageNotFoundError):
+            packages[name] = version(name)
     return {"python": platform.python_version(), **packages}
 
 

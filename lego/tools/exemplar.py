@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lego.core.codec import Pixels
-from lego.tools.patchmatch import at_frame
 from lego.tools.pixels import to_uint8
 
 Bools = NDArray[np.bool_]
@@ -65,7 +64,12 @@ class _Field(NamedTuple):
 
 
 def inpaint(
-    pixels: Pixels, hole: Bools, sources: Bools, seed: int, progress: Callable[[float], None] | None = None
+    pixels: Pixels,
+    hole: Bools,
+    sources: Bools,
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+    beyond: bool = False,
 ) -> Pixels:
     """Fill ``hole`` with pixels copied from ``sources``; all others stay as they are.
 
@@ -74,13 +78,14 @@ def inpaint(
         hole, sources: H x W; no patch reaches beyond ``sources``, of which at least one whole patch is needed.
         seed: of the random search.
         progress: told the share done after each round; what it raises ends the work.
+        beyond: the hole continues the scene beyond the frame; then what is near counts far more.
     """
     if not hole.any():
         return np.array(pixels)
     levels = _pyramid(pixels, hole, sources)
     work = [_rounds(n, len(levels)) * int(level.hole.sum()) for n, level in enumerate(levels)]
     state = np.array([seed % 2**62], np.int64)
-    fare = FARE_OUTSIDE if at_frame(hole) else FARE
+    fare = FARE_OUTSIDE if beyond else FARE
     field: _Field | None = None
     done = 0.0
     for n in range(len(levels) - 1, -1, -1):

@@ -260,7 +260,7 @@ def _plane(pixels: Pixels, where: Bools) -> tuple[NDArray[np.float32], float]:
 def _numba(pixels: Pixels, hole: Bools, sources: Bools, seed: int, progress: Progress) -> Pixels:
     from lego.tools import exemplar  # imports numba
 
-    return exemplar.inpaint(pixels, hole, sources, seed, progress)
+    return exemplar.inpaint(pixels, hole, sources, seed, progress, at_frame(hole))
 
 
 def _pypatchmatch(pixels: Pixels, hole: Bools, sources: Bools, seed: int, progress: Progress) -> Pixels:
