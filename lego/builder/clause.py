@@ -15,6 +15,7 @@ from lego.builder.lexicon import (
     color_at,
     converted,
     graded,
+    less,
     longest,
     mistyped,
     same,
@@ -322,8 +323,9 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     if value is None:
         return False
     old = draft.args.get(param.name)
-    if isinstance(old, int | float) and old < 0 and param.name in draft.pattern.args:
-        value = -abs(value)  # "darken by 1 stop": the phrase gives the sign, the user the size
+    falls = isinstance(old, int | float) and old < 0 and param.name in draft.pattern.args
+    if falls or draft.direction < 0:  # "darken by 1 stop": the phrase gives the sign, the user the size
+        value = -abs(value) if token.unit == param.unit else converted(less(token), param.unit) or -abs(value)
     alike = [p for p in numeric if p.unit == param.unit and draft.pattern.args.get(p.name) == old and old is not None]
     for same_again in alike if not name else []:  # "by 15 %" of a phrase that means all four sides
         draft.args[same_again.name] = value

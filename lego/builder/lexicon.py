@@ -9,7 +9,7 @@ import functools
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import ImageColor
@@ -49,7 +49,7 @@ _FILLERS = """
     帮我 帮忙 麻烦 把 将 给 让 使 使得 令 变得 变 得 更加 更具 更 加 具有 有 的 了 一下 这张 这个 这幅 这 那 张 幅
     个 图像 图片 照片 相片 图 画面 整体 整张 它 看起来 感觉 感 风格 效果 氛围 地 一个 一张 一种 添加 加上 做 成 点
     些 来 调 我 想要 想 要 为 在 上 并 和 处理 设置 应用 里 中 around 换成 变成 改成 改为 变为 转成 转为 加 i'd i'll let's tone fix 她
-    convert converted transform transformed render rendered
+    convert converted transform transformed render rendered about how side
 """
 FILLERS = set(_FILLERS.split())  # politeness, grammar, and the picture as a whole: they say nothing about what to do
 
@@ -83,7 +83,7 @@ STOPS = {",", ";", ".", "!", "?", "，", "。", "；", "！", "？", "、", "\n"
 KEEP: tuple[str, ...] = (
     # what follows is to stay as it is
     "but do not touch", "but don't touch", "but do not change", "but don't change", "but leave", "but keep", "but not",
-    "except for", "except", "apart from", "other than", "without touching", "without changing", "without affecting",
+    "except for", "except", "everything but", "all but", "apart from", "other than", "without touching", "without changing", "without affecting",
     "while keeping", "keeping", "excluding", "don't touch", "do not touch", "don't change", "do not change", "leave", "keep",
     "但是保留", "但保留", "但不要动", "但别动", "但是不要动", "不要动", "不要改变", "不要改", "别动", "保留", "保持", "除了", "除",
 )  # fmt: skip
@@ -213,10 +213,11 @@ KNOWN = sorted((w for w in FILLERS | SOFT if len(w) > 1 and not w.isascii()), ke
 UNIT = "|".join(sorted((re.escape(u) for u in UNITS if u != "百分之"), key=len, reverse=True))
 DIGITS = "[一二两三四五六七八九十百半]"
 TOKEN = re.compile(
-    r"(?P<quote>\"[^\"]+\"|“[^”]+”|「[^」]+」|『[^』]+』|《[^》]+》|‘[^’]+’|(?<!\w)'[^']+'(?!\w))"
+    r"(?P<quote>\"[^\"]+\"|“[^”]+”|「[^」]+」|『[^』]+』|《[^》]+》|‘[^’]+’|(?<![a-z0-9])'[^']+'(?![a-z0-9]))"
     r"|(?P<hex>#(?:[0-9a-f]{6}|[0-9a-f]{3})\b)"
     r"|(?P<ratio>\d+(?:\.\d+)?\s*[:：/]\s*\d+(?:\.\d+)?)"
     rf"|(?P<number>(?:百分之)?(?:[+-]?\d+(?:\.\d+)?|{DIGITS}+(?={UNIT})|(?<=百分之){DIGITS}+)\s*(?P<unit>(?:{UNIT})(?![a-z]))?)"
+    r"|(?P<by>(?<=\d)\s*[x×](?=\s*\d))"
     r"|(?P<word>[a-z0-9]*[a-z][a-z0-9'’-]*|&)"
     rf"|(?P<known>{'|'.join(map(re.escape, KNOWN))})"
     r"|(?P<char>[\u3400-\u9fff])"
@@ -259,7 +260,7 @@ def tokens_of(text: str) -> list[Token]:
         elif match["ratio"]:
             found.append(Token(re.sub(r"\s|：|/", lambda m: "" if m[0].isspace() else ":", raw), "ratio"))
         else:
-            word = raw.lower().replace("’", "'")
+            word = "x" if kind == "by" else raw.lower().replace("’", "'")
             if word in UNITS and found and found[-1].text in NUMBERS:  # "ninety degrees"
                 found[-1] = Token(found[-1].text, "number", NUMBERS[found[-1].text], UNITS[word])
             else:
@@ -301,11 +302,20 @@ def converted(token: Token, unit: str) -> float | None:
     return None if unit else token.value / 100
 
 
+def less(token: Token) -> Token:
+    """The same number as something taken away: 30 % less is the factor .7, not one over 1.3."""
+    return replace(token, value=max(-95.0, -abs(token.value)) if token.unit == "%" else -abs(token.value))
+
+
 def graded(target: str) -> bool:
-    """Does a target hold a degree, as in "the sky a little darker and deeper"? Then part of the wish went into it."""
+    """Does a target hold a degree or a condition, as in "the sky a little darker"? Then part of the wish went into it."""
     tokens = tokens_of(target)
     found = (longest(AMOUNTS, tokens, n) for n in range(len(tokens)))
-    return any(hit is not None and hit[0] not in LIKE_SIZES for hit in found)
+    if any(hit is not None and hit[0] not in LIKE_SIZES for hit in found):
+        return True
+    if any(longest((*NEGATIONS, "but", "except", "without"), tokens, n) for n in range(len(tokens))):
+        return True
+    return bool(tokens) and all(t.filler or t.text in NUMBERS for t in tokens)
 
 
 def longest(table: Iterable[str], tokens: Sequence[Token], at: int) -> tuple[str, int] | None:

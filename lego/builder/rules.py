@@ -24,6 +24,11 @@ from lego.core.workflow import Workflow
 
 MAX_WORDS = 200  # of an instruction; longer ones are stories, and the search is quadratic in the clauses
 MAX_PIECES = 24
+QUESTION = re.compile(  # about the picture; "could you make it warmer?" and "how about ...?" are wishes
+    r"\s*(is|are|was|were|does|do|did|has|have|what|who|where|when|which|why(?! not)|how(?! about))\b[^.!;\n]*\?\s*$"
+    r"|.*(吗|呢|什么|几点)\s*[？?]\s*$",
+    re.IGNORECASE,
+)
 
 
 class Rules:
@@ -35,6 +40,9 @@ class Rules:
         """Write a workflow for the request; see `Builder.plan`."""
         if not request.instruction.strip():
             raise _refusal("the instruction is empty", "empty")
+        if QUESTION.match(request.instruction):
+            hint = "say what to do; 'describe the picture' tells what can be measured"
+            raise PlanError("this is a question, and nothing is edited for it", hint=hint, code="question")
         if request.history:
             raise PlanError("the rules have no other plan", hint=request.history[-1], code="no_other_plan")
         tokens = tokens_of(request.instruction)

@@ -49,6 +49,7 @@ COLOUR_CHROMA = 18.0  # and from which it surely has
 
 @tool(
     phrases={
+        "暖色": {"temperature": 30}, "冷色": {"temperature": -30},
         "warm up": {"temperature": 30}, "warm": {"temperature": 30}, "warmer": {"temperature": 30},
         "more warmth": {"temperature": 30}, "cool down": {"temperature": -30}, "cool": {"temperature": -30},
         "cooler": {"temperature": -30}, "colder": {"temperature": -35}, "bluish": {"temperature": -30},

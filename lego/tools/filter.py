@@ -147,7 +147,8 @@ def sharpen(
         "denoise": {"strength": 0.5}, "noise reduction": {"strength": 0.5}, "reduce noise": {"strength": 0.5},
         "remove noise": {"strength": 0.6}, "clean noise": {"strength": 0.5}, "less noisy": {"strength": 0.5},
         "less grainy": {"strength": 0.5}, "remove grain": {"strength": 0.6}, "smooth noise": {"strength": 0.5},
-        "降噪": {"strength": 0.5}, "去噪": {"strength": 0.5}, "减少噪点": {"strength": 0.5},
+        "降噪": {"strength": 0.5}, "去噪": {"strength": 0.5}, "去噪点": {"strength": 0.6},
+        "去掉噪点": {"strength": 0.6}, "减少噪点": {"strength": 0.5},
         "去除噪点": {"strength": 0.6},
     }
 )  # fmt: skip

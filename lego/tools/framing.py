@@ -1,4 +1,4 @@
-"""The frame laid round a thing."""
+"""The frame: laid round a thing, or moved in from the sides."""
 
 from __future__ import annotations
 
@@ -63,6 +63,35 @@ def crop_to_subject(
         return image.map(lambda a: a)
     x0, y0, x1, y1 = _frame(thing, image.size, margin, ratio_of(ratio) if ratio else None)
     return image.map(lambda a: a[y0:y1, x0:x1])
+
+
+Strip = Annotated[int, Field(ge=0, le=8192, json_schema_extra={"unit": "px"})]
+
+
+@tool(
+    scope="geometric",
+    phrases=[
+        "crop {left} from left", "crop {right} from right", "crop {top} from top", "crop {bottom} from bottom",
+        "crop {left} off left", "crop {right} off right", "crop {top} off top", "crop {bottom} off bottom",
+        "cut {left} off left", "cut {right} off right", "cut {top} off top", "cut {bottom} off bottom",
+        "cut {left} from left", "cut {right} from right", "cut {top} from top", "cut {bottom} from bottom",
+        "trim {left} from left", "trim {right} from right", "trim {top} from top", "trim {bottom} from bottom",
+        "trim {left} off left", "trim {right} off right", "trim {top} off top", "trim {bottom} off bottom",
+        "左边裁掉{left}", "右边裁掉{right}", "上边裁掉{top}", "下边裁掉{bottom}", "底部裁掉{bottom}", "顶部裁掉{top}",
+    ],
+)  # fmt: skip
+def trim(image: Image, left: Strip = 0, top: Strip = 0, right: Strip = 0, bottom: Strip = 0) -> Image:
+    """Cut strips of so many pixels off the sides of the picture.
+
+    Raises:
+        RefusedError: nothing would be left.
+    """
+    width, height = image.size
+    if left + right >= width or top + bottom >= height:
+        raise RefusedError(
+            f"nothing would be left of {width} x {height} px", hint="cut off less", reason="nothing_left"
+        )
+    return image.map(lambda a: a[top : height - bottom, left : width - right])
 
 
 def _subject(image: Image) -> Mask:

@@ -272,7 +272,8 @@ def flip(image: Image, direction: Literal["horizontal", "vertical"] = "horizonta
 @tool(
     scope="geometric",
     phrases={
-        "resize to {width} by {height}": {}, "resize to {width} x {height}": {}, "resize to {width} wide": {},
+        "resize to {width} by {height}": {}, "resize to {width} x {height}": {},
+        "scale to {width} x {height}": {}, "resize to {width} wide": {},
         "resize to {width} width": {}, "resize to {height} high": {}, "resize to {height} tall": {},
         "resize to {width}": {}, "scale to {width}": {}, "scale by {scale}": {}, "resize by {scale}": {},
         "shrink": {"scale": 0.5}, "half size": {"scale": 0.5}, "double size": {"scale": 2.0}, "enlarge": {"scale": 2.0},

@@ -35,6 +35,7 @@ ROUND = 0.55  # of the circle about it that a pupil fills at least
         "skin smoothing": {"amount": 0.6}, "smooth face": {"amount": 0.6}, "smooth out skin": {"amount": 0.6},
         "airbrush": {"amount": 0.8}, "airbrush skin": {"amount": 0.8}, "airbrush face": {"amount": 0.8},
         "clear skin": {"amount": 0.7}, "clean up skin": {"amount": 0.6}, "smoother skin": {"amount": 0.6},
+        "make skin smoother": {"amount": 0.6}, "make skin softer": {"amount": 0.5},
         "reduce wrinkles": {"amount": 0.8}, "remove wrinkles": {"amount": 0.9}, "soften wrinkles": {"amount": 0.7},
         "beauty filter": {"amount": 0.6}, "beautify face": {"amount": 0.6}, "beautify portrait": {"amount": 0.6},
         "beautify skin": {"amount": 0.6}, "retouch face": {"amount": 0.6}, "retouch portrait": {"amount": 0.6},

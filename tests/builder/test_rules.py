@@ -43,6 +43,11 @@ PLANS = {
     "reduce the saturation by 40 percent": "saturation",
     "increase exposure by 1.5 stops": "exposure",
     "get rid of the red cup": "[red cup] remove",
+    "how about making it warmer?": "temperature",
+    "could you brighten it?": "exposure",
+    "desaturate everything but the sky": "[sky] mask_invert saturation",
+    "crop 100 px from the left": "trim",
+    "去掉噪点": "denoise",
     "remove the little red car": "[little red car] remove",
     "keep only the red cup in colour": "[red cup] color_pop",
     "keep the red cup in color and make everything else black and white": "[red cup] color_pop",
@@ -225,7 +230,7 @@ def test_a_list_of_pictures_gets_all_references_and_before_is_the_picture_as_it_
     [
         ("", "empty", "empty"),
         (" \n", "empty", "empty"),
-        ("what time is it?", "not_understood", "time"),
+        ("what time is it?", "question", "question"),
         ("asdf qwer", "not_understood", "asdf"),
         ("add a dog", "no_tool", "dog"),
         ("generate a castle in the sky", "no_tool", "castle"),
@@ -233,6 +238,10 @@ def test_a_list_of_pictures_gets_all_references_and_before_is_the_picture_as_it_
         ("remove", "no_target", "remove"),
         ("make the sky a little darker and deeper blue", "not_understood", "deeper"),
         ("make it night", "not_understood", "night"),
+        ("is this photo too dark?", "question", "question"),
+        ("这张照片太暗了吗？", "question", "question"),
+        ("make it brighter but don't blow out the highlights", "not_understood", "blow"),
+        ("lower the exposure by half", "not_understood", "half"),
         ("increase the exposure by 20 stops", "out_of_range", "-4..4"),
         ("今天天气怎么样", "not_understood", "今天"),
         ("blur " + "very " * 300, "too_long", "200"),
@@ -311,3 +320,20 @@ def test_planning_takes_milliseconds() -> None:
 def test_a_long_list_of_clauses_does_not_blow_up() -> None:
     found = steps(", then ".join(["flip it", "brighten it", "add a vignette", "blur it"] * 5))
     assert len(found) == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("darken it by 30%", -0.51), ("lower the exposure by 50%", -1.0), ("reduce exposure by 1 stop", -1.0),
+        ("increase the exposure by 50%", 0.58),
+    ],
+)  # fmt: skip
+def test_so_much_per_cent_less_light_is_a_factor_under_one(words: str, value: float) -> None:
+    assert steps(words)[0][1]["exposure"] == value
+
+
+def test_a_size_may_be_written_with_a_cross() -> None:
+    for words in ("resize to 1080x1350", "resize it to 1080 × 1350", "scale it to 1080 x 1350 px"):
+        assert steps(words) == [("resize", {"image": "$image", "width": 1080, "height": 1350})], words
+    assert steps("写上'早安'")[0][1]["text"] == "早安"

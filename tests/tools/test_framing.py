@@ -9,7 +9,7 @@ import pytest
 
 from lego.core.errors import RefusedError
 from lego.core.values import Image, Mask
-from lego.tools.framing import crop_to_subject
+from lego.tools.framing import crop_to_subject, trim
 
 
 def marked(box: tuple[int, int, int, int], size: tuple[int, int] = (400, 300)) -> tuple[Image, Mask]:
@@ -56,3 +56,12 @@ def test_a_ratio_never_cuts_into_the_thing() -> None:
 def test_an_empty_mask_leaves_the_picture() -> None:
     image, mask = marked((0, 0, 0, 0))
     assert crop_to_subject(image, mask) == image
+
+
+def test_strips_are_cut_off_the_sides_that_are_named(photos: Path) -> None:
+    image = Image.open(photos / "coffee.png")
+    made = trim(image, left=100, bottom=30)
+    assert (made.pixels == image.pixels[:-30, 100:]).all()
+    assert trim(image) == image
+    with pytest.raises(RefusedError, match="nothing would be left of 600 x 400"):
+        trim(image, left=300, right=300)
