@@ -11,6 +11,7 @@ from PIL import ImageColor
 from pydantic import Field
 
 from lego.core.codec import Pixels
+from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.signature import Color, Context
 from lego.core.values import Image, Mask
@@ -23,6 +24,7 @@ SURE = 26  # of 255: fainter mask is the tail of a soft edge, not a thing to tak
 FEATHER = 2.0  # px over which the fill fades into the picture, inside what the mask grew by
 BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
 LARGE = 0.15  # of the picture: larger boxes leave too little around them that belongs there
+MOST = 0.6  # of the picture: beyond, what is left is copied again and again
 LINES = 2  # that cross a box's border: one may be chance
 LINE = 0.12  # of the box's short side that a line must run inside and outside, at least LINE_MIN px
 LINE_MIN = 8.0
@@ -58,9 +60,15 @@ def remove(
     too. The notes say which method filled it, and why, and what speaks against a mask that is a mere box.
 
     Raises:
-        RefusedError: the widened mask leaves nothing to fill from.
+        RefusedError: the mask covers so much that what is left could not fill it.
     """
     core = mask.pixels >= SURE
+    if core.mean() > MOST:
+        raise RefusedError(
+            f"the mask covers {core.mean():.0%} of the picture, and the rest would only be repeated all over it",
+            hint="mark only the thing that should go; to be left with one thing, cut it out or replace the background",
+            reason="no_source",
+        )
     if not core.any():
         note = "the mask is too faint to remove anything" if mask.box else "the mask is empty, so nothing was removed"
         return Image(image.pixels, image.alpha, (note,))

@@ -135,8 +135,14 @@ def test_nothing_foreign_is_copied_into_the_hole() -> None:
     assert sources[:, :140].mean() > 0.5
 
 
+def test_what_is_left_is_not_repeated_all_over_the_picture(photos: Path) -> None:
+    image = photo(photos / "flower.jpg", 256)
+    with pytest.raises(RefusedError, match="only be repeated"):
+        remove(image, ~disc(image, 0.48, 0.5, 0.2))
+
+
 def test_a_mask_over_everything_is_refused(small: Image) -> None:
-    with pytest.raises(RefusedError, match="whole picture") as caught:
+    with pytest.raises(RefusedError, match="100% of the picture") as caught:
         remove(small, Mask(np.full((30, 40), 255, np.uint8)))
     assert caught.value.hint
 
