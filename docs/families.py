@@ -53,11 +53,11 @@ def row(cells: list[tuple[Pixels, Pixels, str]]) -> Pixels:
 def cell(editor: lego.Editor, tool: Tool[..., Any], example: dict[str, Any]) -> tuple[Pixels, Pixels, str]:
     """One tool: before, after, and the call."""
     photo = HERE / "photos" / example.pop("photo")
-    target, box, references = example.pop("on", None), example.pop("box", None), example.pop("references", [])
+    target, box, references = example.pop("on", None), example.pop("at", None), example.pop("references", [])
     steps, args = [], dict(example)
     start = "$image"
-    if first := args.pop("first", ""):
-        steps.append({"id": "s0", "tool": first, "args": {"image": "$image"}})
+    if first := args.pop("first", None):
+        steps.append({"id": "s0", "tool": first.pop("tool"), "args": {"image": "$image", **first}})
         start = "$s0"
     images = [p for p in tool.params if p.kind == "image"]
     args |= {p.name: [start] if p.many else start for p in images[:1] if p.name not in args}
@@ -74,12 +74,13 @@ def cell(editor: lego.Editor, tool: Tool[..., Any], example: dict[str, Any]) -> 
     workflow = {"version": 1, "steps": steps, "result": result}
     extra = [HERE / "photos" / name for name in references]
     made = editor.run(workflow, photo, box=box, references=extra)
-    shown = {k: v for k, v in example.items() if not str(v).startswith(("$", "['$"))}
+    shown = {k: v for k, v in example.items() if k != "first" and not str(v).startswith(("$", "['$"))}
     words = ", ".join(f"{name}={value}" for name, value in shown.items())
     caption = f"{tool.name}({words})" + (f" on {target}" if target else " on a box" if box else "")
     value = made.values[0]
     after = fitted(over_checks(made.image)) if isinstance(value, lego.Image | lego.Mask) else written(str(value))
-    return fitted(made.source.pixels), after, caption
+    before = made.step("s0") if start == "$s0" and "before" not in example else made.source
+    return fitted(before.pixels), after, caption
 
 
 def fitted(pixels: Pixels) -> Pixels:

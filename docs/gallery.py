@@ -42,6 +42,15 @@ EDITS: list[tuple[str, str, dict[str, object]]] = [
     ("rocket.jpg", "underexpose by 1 stop and cool it down", {}),
     ("dandelion.jpg", "flip horizontally and put a 40 px black border around it", {}),
     ("flower.jpg", "extend the canvas by 20% on the left", {}),
+    ("coffee.png", "make the cup smaller", {"box": (70, 10, 490, 395)}),
+    ("china.jpg", "turn it into a watercolor painting", {}),
+    ("coffee.png", "keep only the red cup in color", {}),
+    ("china.jpg", "remove the haze and warm it up by 500 K", {}),
+    ("flower.jpg", "write '秋日花园' at the top right, then draw a white circle around the flower", {}),
+    ("rocket.jpg", "write 'LAUNCH 2024' at the top, then change '2024' to '2031'", {}),
+    ("flower.jpg", "move the flower to the top right corner, then make everything else black and white", {}),
+    ("china.jpg", "extend the canvas on all sides", {}),
+    ("flower.jpg", "remove everything except the flower", {}),
 ]
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+import lego.tools  # registers the embedded tools
+from lego.core.registry import registry
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,3 +58,14 @@ def test_the_pages_made_from_the_code_are_up_to_date(name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == module.PAGES[name](), "run `make docs`"
+
+
+def test_every_tool_that_gives_a_picture_is_shown_in_the_gallery() -> None:
+    shown = json.loads((ROOT / "docs" / "families.json").read_text(encoding="utf-8"))
+    unseen = {"red_eye"}  # there is no photograph with red eyes here that may be shown
+    tools = {t.name for t in registry if any(o.kind == "image" for o in t.outputs)}
+    assert tools - set(shown) == unseen
+    assert set(shown) <= {t.name for t in registry}
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    for family in {registry[name].family for name in shown}:
+        assert f"gallery/family-{family}.jpg" in page
