@@ -15,6 +15,7 @@ from lego.tools.describe import Description, describe
 from lego.tools.geometry import rotate
 from lego.tools.palette import name_of
 from lego.tools.pixels import to_lab
+from lego.tools.text import add_text
 from lego.tools.tone import exposure
 
 NAMES = ["astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "dandelion.jpg", "flower.jpg", "rocket.jpg"]
@@ -227,3 +228,16 @@ def test_a_description_alone_shows_the_source_and_saves_its_words(photos: Path, 
     folder = result.save(tmp_path / "out")
     assert (folder / "result.txt").read_text() == result.texts[0] + "\n"
     assert not (folder / "result.png").exists()
+
+
+def test_the_words_in_a_picture_are_told(photos: Path) -> None:
+    rocket = Image.open(photos / "rocket.jpg")
+    assert describe(rocket).words == ""
+    told = describe(add_text(rocket, "GRAND OPENING", position="top", size=10.0))
+    assert told.words == "GRAND OPENING"
+    assert "it reads “GRAND OPENING”" in told.text
+
+
+def test_without_the_reader_the_words_are_left_out(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lego.tools.finders.ocr.available", lambda: False)
+    assert describe(add_text(Image.open(photos / "rocket.jpg"), "HELLO", size=12.0)).words == ""
