@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from lego.core import depth
 from lego.core.errors import ImageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Pillow.Image | NDArray[Any]"
-Decoded: TypeAlias = "tuple[Pixels, Pixels | None, tuple[str, ...], bytes]"  # pixels, alpha, notes, EXIF
+Decoded: TypeAlias = "tuple[Pixels, Pixels | None, tuple[str, ...], bytes, depth.Deep | None]"
 
 MAX_PIXELS = 100_000_000  # one's own machine; a 100 Mpx photograph is the largest that medium-format cameras make
 JPEG_QUALITY = 95  # visually lossless; 4:4:4 chroma, because edits put hard coloured edges where cameras put none
@@ -36,9 +37,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 def decode(source: Source, max_pixels: int) -> Decoded:
-    """Return pixels (H x W x 3, sRGB), alpha (H x W or None), notes and EXIF; see `Image.open` for what is done."""
+    """Return pixels (H x W x 3, sRGB), alpha (H x W or None), notes, EXIF and 16-bit pixels; see `Image.open`."""
     if isinstance(source, np.ndarray):
-        return (*_from_array(source), b"")
+        return (*_from_array(source), b"", None)
     if isinstance(source, Pillow.Image):
         return _from_pillow(source, "picture", max_pixels)
     name, stream = _stream(source)
@@ -46,7 +47,8 @@ def decode(source: Source, max_pixels: int) -> Decoded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about sizes below our own, explicit limit
             picture = Pillow.open(stream)
-        return _from_pillow(picture, name, max_pixels)
+        decoded = _from_pillow(picture, name, max_pixels)
+        return _deepened(decoded, picture, stream, picture.getexif().get(ORIENTATION, 1))
 
 
 def read_text(source: Source) -> dict[str, str]:
@@ -164,12 +166,27 @@ def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int) -> Decoded:
         if picture.mode.startswith(("I", "F")):
             notes.append(f"converted from {picture.mode} to 8 bits")
             pixels, alpha, _ = _from_array(np.asarray(picture))
-            return pixels, alpha, tuple(notes), exif
+            return pixels, alpha, tuple(notes), exif, None
         if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
             pixels = np.asarray(picture.convert("RGBA"))
             opaque = bool((pixels[..., 3] == 255).all())
-            return pixels[..., :3], None if opaque else pixels[..., 3], tuple(notes), exif
-        return np.asarray(picture.convert("RGB")), None, tuple(notes), exif
+            return pixels[..., :3], None if opaque else pixels[..., 3], tuple(notes), exif, None
+        return np.asarray(picture.convert("RGB")), None, tuple(notes), exif, None
+
+
+def _deepened(decoded: Decoded, picture: Pillow.Image, stream: Any, orientation: int) -> Decoded:
+    """Add the 16-bit pixels of a file that has them, unless its colours had to be converted."""
+    pixels, alpha, notes, exif, _ = decoded
+    stream.seek(0)
+    if not depth.is_deep(picture, stream.read(32)):
+        return decoded
+    stream.seek(0)
+    deep = None if any("profile" in note for note in notes) else depth.read(stream.read(), orientation)
+    if deep is None or deep.shape != pixels.shape:
+        return pixels, alpha, (*notes, "converted from 16 to 8 bits"), exif, None
+    notes = tuple(note for note in notes if "to 8 bits" not in note)
+    note = "16 bits a channel: kept as long as it is only cut, turned or scaled; all else works at 8 bits"
+    return pixels, alpha, (*notes, note), exif, deep
 
 
 def _kept(exif: Pillow.Exif, notes: list[str]) -> bytes:

@@ -8,27 +8,31 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from lego.core import codec
+from lego.core import codec, depth
 from lego.core.codec import MAX_PIXELS, Pixels, Source
+from lego.core.depth import Deep
 from lego.core.errors import ImageError
 
 Box: TypeAlias = tuple[int, int, int, int]
 
 
-def _freeze(array: NDArray[Any]) -> Pixels:
+Kind = TypeVar("Kind", bound=np.generic)
+
+
+def _freeze(array: NDArray[Kind]) -> NDArray[Kind]:
     """Own and lock the pixels, copying only when somebody else could still write to them."""
     owner: Any = array
     while isinstance(owner, np.ndarray) and not owner.flags.writeable and owner.base is not None:
         owner = owner.base
     writable = not isinstance(owner, np.ndarray) or owner.flags.writeable
     if writable or not array.flags.c_contiguous:
-        array = np.array(array, dtype=np.uint8, order="C")
+        array = np.array(array, order="C")
         array.flags.writeable = False
     return array
 
@@ -41,12 +45,13 @@ class Image:
         alpha: H x W uint8 opacity (0 = transparent) or None; put back when the picture is saved.
         notes: sentences about how it came to be (conversions); they end up in the trace.
         exif: of the file it was read from, ready to be saved again: upright, without preview and maker notes.
+        deep: the same picture as H x W x 3 uint16, if its file had 16 bits and nothing but `map` was done to it.
 
     Raises:
         ImageError: the array has another shape or type.
     """
 
-    __slots__ = ("__dict__", "alpha", "exif", "notes", "pixels")
+    __slots__ = ("__dict__", "alpha", "deep", "exif", "notes", "pixels")
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Image:
         alpha: NDArray[Any] | None = None,
         notes: tuple[str, ...] = (),
         exif: bytes = b"",
+        deep: Deep | None = None,
     ) -> None:
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise ImageError(
@@ -65,10 +71,11 @@ class Image:
             raise ImageError(
                 f"alpha must be uint8 {pixels.shape[:2]}, not {alpha.dtype} {alpha.shape}", code="bad_array"
             )
-        self.pixels = _freeze(pixels)
-        self.alpha = None if alpha is None else _freeze(alpha)
+        self.pixels: Pixels = _freeze(pixels)
+        self.alpha: Pixels | None = None if alpha is None else _freeze(alpha)
         self.notes = notes
         self.exif = exif
+        self.deep = None if deep is None else _freeze(deep)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,19 +85,20 @@ class Image:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the pixels take."""
-        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+        return sum(array.nbytes for array in (self.pixels, self.alpha, self.deep) if array is not None)
 
     @cached_property
     def digest(self) -> str:
         """Content hash over kind, shape, alpha and pixels: equal pictures have equal digests."""
-        return _digest("image", self.pixels, self.alpha)
+        return _digest("image", self.pixels, self.alpha, self.deep)
 
     @classmethod
     def open(cls, source: Source | Image, max_pixels: int = MAX_PIXELS) -> Image:
         """Read a picture from a path, bytes, a Pillow picture or an array.
 
-        EXIF orientation is applied, an embedded ICC profile is converted to sRGB, alpha is set aside, 16-bit and
-        float data become 8-bit; every such conversion leaves a sentence in ``notes``. Arrays may be H x W or
+        EXIF orientation is applied, an embedded ICC profile is converted to sRGB, alpha is set aside, float
+        data become 8-bit, 16-bit files are kept in ``deep`` beside their 8 bits; every such thing leaves a sentence in
+        ``notes``. Arrays may be H x W or
         H x W x 1/3/4, uint8, uint16 or float 0..1, channels in RGB order.
 
         Raises:
@@ -130,6 +138,9 @@ class Image:
             ImageError: unknown suffix, or the folder cannot be written.
         """
         exif = self.exif if exif is None else exif
+        suffix = Path(path).suffix.lower()
+        if self.deep is not None and depth.can_hold(suffix, self.alpha):
+            return codec.write_whole(Path(path), depth.encode(self.deep, self.alpha, suffix, text or {}, exif))
         return codec.write_whole(Path(path), codec.encode(self.pil(), Path(path), text or {}, exif))
 
     def replace(self, pixels: NDArray[Any]) -> Image:
@@ -138,14 +149,16 @@ class Image:
             raise ImageError(
                 f"replacing pixels must keep the shape {self.pixels.shape}, not {pixels.shape}", code="bad_array"
             )
-        return Image(pixels, self.alpha)
+        return Image(pixels, self.alpha, deep=self.deep if pixels is self.pixels else None)
 
-    def map(self, change: Callable[[Pixels], NDArray[Any]]) -> Image:
+    def map(self, change: Callable[[Any], NDArray[Any]]) -> Image:
         """Return a picture whose pixels and alpha went through the same geometric change.
 
-        ``change`` gets a uint8 array (H x W x 3, then H x W if there is alpha) and returns the same kind.
+        ``change`` gets a uint8 array (H x W x 3, then H x W if there is alpha, then H x W x 3 of uint16 if there are 16
+        bits) and returns the same kind.
         """
-        return Image(change(self.pixels), None if self.alpha is None else change(self.alpha))
+        alpha = None if self.alpha is None else change(self.alpha)
+        return Image(change(self.pixels), alpha, deep=None if self.deep is None else change(self.deep))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and self.digest == other.digest
@@ -154,7 +167,7 @@ class Image:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Image, (np.asarray(self.pixels), self.alpha, self.notes, self.exif)
+        return Image, (np.asarray(self.pixels), self.alpha, self.notes, self.exif, self.deep)
 
     def __repr__(self) -> str:
         return f"Image({self.size[0]}x{self.size[1]}{', alpha' if self.alpha is not None else ''})"
@@ -187,7 +200,7 @@ class Mask:
                 hint="use lego.Mask.open(array or path)",
                 code="bad_array",
             )
-        self.pixels = _freeze(pixels)
+        self.pixels: Pixels = _freeze(pixels)
         self.confidence = confidence
         self.notes = notes
 
@@ -228,7 +241,7 @@ class Mask:
     @cached_property
     def digest(self) -> str:
         """Content hash over kind, shape, pixels and confidence."""
-        return _digest(f"mask {self.confidence!r}", self.pixels, None)
+        return _digest(f"mask {self.confidence!r}", self.pixels)
 
     @cached_property
     def box(self) -> Box | None:
@@ -291,9 +304,9 @@ class Mask:
         return buffer.getvalue()
 
 
-def _digest(kind: str, pixels: Pixels, alpha: Pixels | None) -> str:
+def _digest(kind: str, pixels: Pixels, alpha: Pixels | None = None, deep: Deep | None = None) -> str:
     digest = hashlib.blake2b(f"{kind} {pixels.shape} {alpha is not None}".encode(), digest_size=16)
-    digest.update(pixels.data)
-    if alpha is not None:
-        digest.update(alpha.data)
+    for array in (pixels, alpha, deep):
+        if array is not None:
+            digest.update(array.data)
     return digest.hexdigest()

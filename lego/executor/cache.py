@@ -229,6 +229,8 @@ def _lay_down(name: str, value: Any, arrays: dict[str, NDArray[Any]]) -> dict[st
         arrays[name] = value.pixels
         if value.alpha is not None:
             arrays[f"{name}.alpha"] = value.alpha
+        if value.deep is not None:
+            arrays[f"{name}.deep"] = value.deep
         return {"kind": "image", "notes": value.notes}
     if isinstance(value, Mask):
         arrays[name] = value.pixels
@@ -239,7 +241,7 @@ def _lay_down(name: str, value: Any, arrays: dict[str, NDArray[Any]]) -> dict[st
 def _revive(fact: dict[str, Any], name: str, arrays: Any) -> Any:
     if fact["kind"] == "image":
         alpha = arrays.get(f"{name}.alpha")
-        return Image(arrays[name], alpha, tuple(fact["notes"]))
+        return Image(arrays[name], alpha, tuple(fact["notes"]), deep=arrays.get(f"{name}.deep"))
     if fact["kind"] == "mask":
         return Mask(arrays[name], fact["confidence"], tuple(fact["notes"]))
     return fact["value"]
@@ -249,7 +251,7 @@ def _buffers(outputs: Outputs) -> dict[int, Any]:
     """The memory blocks behind the outputs; a slice keeps its whole base alive, so the base counts."""
     found: dict[int, Any] = {}
     for value in outputs.values():
-        for array in (getattr(value, "pixels", None), getattr(value, "alpha", None)):
+        for array in (getattr(value, name, None) for name in ("pixels", "alpha", "deep")):
             owner: Any = array
             while isinstance(owner, np.ndarray) and owner.base is not None:
                 owner = owner.base

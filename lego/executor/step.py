@@ -82,7 +82,7 @@ def _before(tool: Tool[..., Any], args: Mapping[str, Any]) -> Outputs | None:
             code="size_mismatch",
         )
     if mask.box is None and [o.kind for o in tool.outputs] == ["image"]:
-        return {tool.outputs[0].name: Image(image.pixels, image.alpha, (EMPTY,))}
+        return {tool.outputs[0].name: Image(image.pixels, image.alpha, (EMPTY,), deep=image.deep)}
     return None
 
 

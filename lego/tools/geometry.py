@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 from pydantic import Field
 
+from lego.core import depth
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
@@ -158,12 +159,12 @@ def _turned(image: Image, angle: float, expand: bool, color: str) -> Image:
     matrix[:, 2] += (size[0] - width) / 2, (size[1] - height) / 2
     ground = ImageColor.getrgb(color)[:3]
 
-    def turn(array: Pixels) -> NDArray[Any]:
+    def turn(array: NDArray[Any]) -> NDArray[Any]:
         if not expand:
             return np.asarray(
                 cv2.warpAffine(array, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
             )
-        fill = ground if array.ndim == 3 else 255
+        fill = _ground(array, ground)
         return np.asarray(
             cv2.warpAffine(
                 array, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_CONSTANT, borderValue=fill
@@ -396,4 +397,11 @@ def extend_canvas(
 def _padded(image: Image, sides: tuple[int, int, int, int], way: int, color: str) -> Image:
     """Add top, bottom, left and right px; a flat ground is opaque."""
     value = ImageColor.getrgb(color)[:3]
-    return image.map(lambda a: np.asarray(cv2.copyMakeBorder(a, *sides, way, value=value if a.ndim == 3 else 255)))
+    return image.map(lambda a: np.asarray(cv2.copyMakeBorder(a, *sides, way, value=_ground(a, value))))
+
+
+def _ground(array: NDArray[Any], color: tuple[int, ...]) -> Any:
+    """A colour (0..255) in the array's own depth; opaque for alpha."""
+    if array.ndim == 2:
+        return 255
+    return tuple(channel * depth.SCALE for channel in color) if array.dtype == np.uint16 else color

@@ -8,13 +8,18 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageCms
 
 from lego.core.errors import ImageError
 from lego.core.values import Image, Mask
+from lego.tools.framing import trim
+from lego.tools.geometry import flip, resize, rotate
+from lego.tools.tone import exposure
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -113,11 +118,63 @@ def test_a_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
     assert "colour profile" in Image.open(tmp_path / "broken.png").notes[0]
 
 
-def test_sixteen_bit_files_are_converted_with_a_note(tmp_path: Path) -> None:
-    Pillow.fromarray(np.full((3, 3), 32768, np.uint16)).save(tmp_path / "deep.png")
-    image = Image.open(tmp_path / "deep.png")
-    assert abs(int(image.pixels[0, 0, 0]) - 128) <= 1
-    assert "8 bits" in image.notes[0]
+def sixteen(path: Path, channels: int = 3) -> tuple[Path, NDArray[np.uint16]]:
+    """Write a 16-bit file; return its values as RGB."""
+    values = np.random.default_rng(5).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
+    cv2.imwrite(str(path), values)
+    return path, values[..., 2::-1] if channels > 1 else np.dstack([values] * 3)
+
+
+@pytest.mark.parametrize(("suffix", "channels"), [(".png", 1), (".png", 3), (".png", 4), (".tif", 1), (".tif", 3)])
+def test_sixteen_bits_survive_cutting_turning_and_scaling(tmp_path: Path, suffix: str, channels: int) -> None:
+    path, values = sixteen(tmp_path / f"in{suffix}", channels)
+    image = Image.open(path)
+    assert image.deep is not None
+    assert np.array_equal(image.deep, values)
+    assert np.abs(image.pixels.astype(int) * 257 - values).max() <= 257
+    assert any("16 bits" in note for note in image.notes)
+    made = flip(rotate(trim(image, left=7), 90.0), "vertical")
+    again = Image.open(made.save(tmp_path / f"out{suffix}"))
+    assert again.deep is not None
+    assert np.array_equal(again.deep, np.rot90(values[:, 7:], -1)[::-1])
+    assert resize(image, width=15).deep is not None
+    assert exposure(image, exposure=1.0).deep is None
+    assert image.replace(image.pixels).deep is not None
+
+
+def test_a_tiff_of_sixteen_bits_with_alpha_is_read_and_written_at_eight(tmp_path: Path) -> None:
+    deep = Image.open(sixteen(tmp_path / "in.png", 4)[0])
+    assert deep.deep is not None
+    again = Image.open(deep.save(tmp_path / "out.tif"))
+    assert again.deep is None
+    assert again.pixels.tobytes() == deep.pixels.tobytes()
+
+
+def test_sixteen_bits_are_turned_upright_and_keep_text_and_exif(tmp_path: Path) -> None:
+    _, values = sixteen(tmp_path / "in.png")
+    for orientation in range(1, 9):
+        exif = Pillow.Exif()
+        exif[0x0112], exif[0x010F] = orientation, "Maker"
+        head = Image(np.zeros((20, 30, 3), np.uint8), deep=np.ascontiguousarray(values), exif=exif.tobytes())
+        image = Image.open(head.save(tmp_path / "turned.png", {"lego_workflow": "图 {}"}))
+        assert image.deep is not None
+        assert np.abs(image.pixels.astype(int) - image.deep // 257).max() <= 1
+        assert image.exif
+        assert Image.read_text(tmp_path / "turned.png") == {"lego_workflow": "图 {}"}
+
+
+def test_sixteen_bits_count_in_the_digest_in_memory_and_in_pickles(tmp_path: Path) -> None:
+    image = Image.open(sixteen(tmp_path / "in.png")[0])
+    assert image.deep is not None
+    other = Image(image.pixels, deep=image.deep ^ np.uint16(1))
+    assert image != other
+    assert image.nbytes == 20 * 30 * 9
+    copy = pickle.loads(pickle.dumps(image))
+    assert np.array_equal(copy.deep, image.deep)
+    with pytest.raises(ValueError, match="read-only"):
+        image.deep[0, 0] = 0
+    jpeg = Image.open(image.save(tmp_path / "out.jpg"))
+    assert jpeg.deep is None
 
 
 def test_a_text_file_named_jpg_is_refused(tmp_path: Path) -> None:
