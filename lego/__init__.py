@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Area": "core.signature",
     "Color": "core.signature",
     "Context": "core.signature",
     "EditResult": "editor",
@@ -18,6 +19,7 @@ _PLACES = {
     "Settings": "core.settings",
     "Target": "core.signature",
     "Text": "core.signature",
+    "Thing": "core.signature",
     "Workflow": "core.workflow",
     "edit": "editor",
     "plan": "editor",
@@ -26,6 +28,7 @@ _PLACES = {
     "tool": "core.registry",
 }
 __all__ = [
+    "Area",
     "Color",
     "Context",
     "EditResult",
@@ -36,6 +39,7 @@ __all__ = [
     "Settings",
     "Target",
     "Text",
+    "Thing",
     "Workflow",
     "edit",
     "plan",
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from lego.core.errors import LegoError
     from lego.core.registry import registry, tool
     from lego.core.settings import Settings
-    from lego.core.signature import Color, Context, Target, Text
+    from lego.core.signature import Area, Color, Context, Target, Text, Thing
     from lego.core.values import Image, Mask
     from lego.core.workflow import Workflow
     from lego.editor import Editor, EditResult, edit, plan, run

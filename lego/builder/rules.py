@@ -163,7 +163,7 @@ class _Writer:
         mask = next((o.name for o in tool.outputs if o.kind == "mask"), None)
         if image:
             self.image = f"${step}.{image}" if several else f"${step}"
-            lifts = getattr(_mask_of(tool), "format", "") == "thing"  # then the thing is elsewhere now
+            lifts = tool.scope == "global" and getattr(_mask_of(tool), "format", "") == "thing"  # it is elsewhere now
             if tool.scope == "geometric" or lifts:
                 self.source, self.last_mask = self.image, ""
                 self.last_target = self.last_target if tool.scope == "global" else ""
@@ -194,7 +194,8 @@ class _Writer:
             if target:
                 self.thoughts.append(f"the given mask says where '{target}' is")
             param, value = _mask_of(reading.tool), self.request.values.get("mask")
-            where = self._outlined() if param.format == "thing" and _box(value) else "$mask"
+            round_a_thing = param.format == "thing" or (target and param.format != "area")
+            where = self._outlined() if round_a_thing and _box(value) else "$mask"
         elif target:
             where = self._segment(target)
         elif required and not keep:

@@ -61,6 +61,13 @@ Target: TypeAlias = Annotated[str, Field(max_length=80, json_schema_extra={"form
 """Words that name a thing in the picture: 'the red car on the left'."""
 
 
+Thing: TypeAlias = Annotated[Mask, Field(json_schema_extra={"format": "thing"})]
+"""A mask of one thing: a box that a user draws round it is tightened to its outline first."""
+
+Area: TypeAlias = Annotated[Mask, Field(json_schema_extra={"format": "area"})]
+"""A mask of which all is meant, even if it is a mere box."""
+
+
 @dataclass(frozen=True)
 class Param:
     """One parameter of a tool.
@@ -71,7 +78,7 @@ class Param:
         optional: None is allowed.
         required: there is no default.
         low, high, step, unit: bounds, step and unit of a number, None or "" if there is none.
-        format: "color", "text", "target" or "" for strings.
+        format: "color", "text", "target" or "" for strings; "thing", "area" or "" for masks.
     """
 
     name: str
@@ -122,7 +129,7 @@ class Param:
             inner += f" {_short(self.low)}..{_short(self.high)}"
         if self.unit:
             inner += f" {self.unit}"
-        if self.format:
+        if self.format and self.kind not in REFERABLE:
             inner = self.format
         inner = f"list of {inner}" if self.many else inner
         tail = "" if self.required else f" = {self.default!r}"

@@ -11,8 +11,9 @@ from PIL import ImageColor
 from pydantic import Field
 
 from lego.core.codec import Pixels
+from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Color
+from lego.core.signature import Color, Thing
 from lego.core.values import Image, Mask
 from lego.tools.pixels import (
     LUMA,
@@ -44,6 +45,7 @@ FILTERS = {  # weights of R, G, B behind a glass held before black and white fil
 }
 Glass = Literal["no filter", "yellow filter", "orange filter", "red filter", "green filter", "blue filter"]
 GREY_CHROMA = 6.0  # Lab chroma up to which a thing has no colour of its own to follow
+BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
 COLOUR_CHROMA = 18.0  # and from which it surely has
 
 
@@ -203,7 +205,7 @@ def _vivid(pixels: Pixels, amount: float) -> Plane:
 )  # fmt: skip
 def recolor(
     image: Image,
-    mask: Mask,
+    mask: Thing,
     color: Color,
     keep_shading: Annotated[
         float, Field(ge=0, le=1, description="1 keeps the thing's own light and dark, 0 takes the colour's lightness")
@@ -235,6 +237,12 @@ def recolor(
     lab[..., 2] = strength * np.interp(shaded, scale, np.sin(hue))
     edit = image.pixels.copy()
     edit[y0:y1, x0:x1] = to_uint8(from_lab(lab))
+    if own == 0 and strongest > COLOUR_CHROMA and inside.mean() > BOXY:
+        raise RefusedError(
+            "the masked box has hardly any colour of its own, so all in it would be painted alike",
+            hint="draw a mask along the thing: --mask FILE",
+            reason="no_colour",
+        )
     done = blend(image, edit, mask)
     note = "the thing has hardly any colour of its own, so all of it was painted, wheels and windows too"
     return Image(done.pixels, done.alpha, (note,) if own == 0 else ())

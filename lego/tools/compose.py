@@ -10,11 +10,11 @@ from pydantic import Field
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Context
+from lego.core.signature import Context, Thing
 from lego.core.values import Box, Image, Mask
 from lego.tools import piece
 from lego.tools.fill import SURE, take_out, widen
-from lego.tools.matting import Thing, mask_matte
+from lego.tools.matting import mask_matte
 from lego.tools.piece import Blending, Piece, Shadow
 
 Position: TypeAlias = Literal[

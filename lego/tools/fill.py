@@ -13,7 +13,7 @@ from pydantic import Field
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Color, Context
+from lego.core.signature import Area, Color, Context
 from lego.core.values import Image, Mask
 from lego.tools import paint, patchmatch
 from lego.tools.pixels import blend
@@ -47,7 +47,7 @@ DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom t
 )  # fmt: skip
 def remove(
     image: Image,
-    mask: Mask,
+    mask: Area,
     grow: Annotated[
         float, Field(ge=0, le=0.5, description="how far the mask is widened, as a share of the masked thing's size")
     ] = 0.07,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lego.core.registry import tool
-from lego.core.signature import Context
+from lego.core.signature import Area, Context
 from lego.core.values import Image, Mask
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, to_lab, to_uint8
 
@@ -48,7 +48,7 @@ CELLS_OF_MOSAIC = 50  # across a whole picture, where the effect is meant and no
 )  # fmt: skip
 def blur(
     image: Image,
-    mask: Mask | None = None,
+    mask: Area | None = None,
     radius: Annotated[
         float,
         Field(ge=0, le=10, description="Gaussian sigma in % of the long side", json_schema_extra={"unit": "%"}),
@@ -283,7 +283,7 @@ def film_noise(seed: int, shape: tuple[int, int], size: float) -> Plane:
 )  # fmt: skip
 def pixelate(
     image: Image,
-    mask: Mask | None = None,
+    mask: Area | None = None,
     cell: Annotated[
         int | None,
         Field(

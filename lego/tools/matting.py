@@ -14,7 +14,7 @@ from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.registry import tool
-from lego.core.signature import Context
+from lego.core.signature import Context, Thing
 from lego.core.values import Image, Mask
 from lego.tools.geometry import scaled
 from lego.tools.pixels import Plane, guided, to_uint8
@@ -27,7 +27,6 @@ Reach: TypeAlias = Annotated[
         json_schema_extra={"unit": "%"},
     ),
 ]  # fmt: skip
-Thing: TypeAlias = Annotated[Mask, Field(json_schema_extra={"format": "thing"})]  # a box drawn round one has no hair
 Solver: TypeAlias = Callable[[Pixels, Pixels, Pixels, int], Plane]
 
 REACH = 5.0

@@ -169,6 +169,23 @@ def test_a_drawn_mask_says_where_unless_the_words_name_another_region() -> None:
     assert [t for t, _ in steps("blur the background", "mask")] == ["mask_refine", "mask_invert", "blur"]
 
 
+def test_a_box_round_a_named_thing_is_tightened_but_not_where_all_of_it_is_meant() -> None:
+    box = Mask.from_box((4, 4), (1, 1, 3, 3))
+
+    def tools(words: str, mask: Mask = box) -> list[str]:
+        request = Request(PICTURE, words, tuple(registry), ("mask",), {"image": PICTURE, "mask": mask})
+        return [step.tool for step in builder.open("rules").plan(request).workflow.steps]
+
+    assert tools("turn the cup blue") == ["mask_refine", "recolor"]
+    assert tools("brighten the cup") == ["mask_refine", "exposure"]
+    assert tools("brighten it") == ["exposure"]
+    assert tools("remove the cup") == ["remove"]
+    assert tools("pixelate the plate") == ["pixelate"]
+    drawn = np.array(box.pixels)
+    drawn[1, 1] = 0
+    assert tools("turn the cup blue", Mask(drawn)) == ["recolor"]
+
+
 def test_a_drawn_mask_says_what_is_kept_if_all_else_is_edited() -> None:
     found = steps("blur everything except the dog", "mask")
     assert found[0] == ("mask_invert", {"mask": "$mask"})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lego.core.errors import RefusedError
 from lego.core.registry import registry
 from lego.core.values import Image, Mask
 from lego.executor.contract import check
@@ -222,10 +223,15 @@ def test_a_white_thing_painted_red_is_red_and_not_pink() -> None:
     rng = np.random.default_rng(0)
     shading = np.linspace(190, 250, 60)[None, :, None] + rng.normal(0, 2, (40, 60, 1))
     white = Image(np.repeat(shading, 3, 2).astype(np.uint8))
-    done = recolor(white, Mask(np.full((40, 60), 255, np.uint8)), "#ff0000")
+    whole = Mask(np.full((40, 60), 255, np.uint8))
+    with pytest.raises(RefusedError, match="painted alike"):
+        recolor(white, whole, "#ff0000")  # a mere box would take wheels and road along
+    drawn = np.full((40, 60), 255, np.uint8)
+    drawn[:8, :8] = 0
+    done = recolor(white, Mask(drawn), "#ff0000")
     lab = to_lab(done.pixels)
-    assert chroma(lab).mean() > 62
-    assert np.corrcoef(to_lab(white.pixels)[..., 0].ravel(), lab[..., 0].ravel())[0, 1] > 0.9
+    assert chroma(lab)[drawn > 0].mean() > 62
+    assert np.corrcoef(to_lab(white.pixels)[..., 0][drawn > 0], lab[..., 0][drawn > 0])[0, 1] > 0.9
     assert "colour of its own" in done.notes[0]
 
 
