@@ -67,7 +67,7 @@ def stained_glass(
     same = np.ones(label.shape, np.uint8)
     same[:, 1:] &= label[:, 1:] == label[:, :-1]
     same[1:] &= label[1:] == label[:-1]
-    away = gaussian(cv2.distanceTransform(same, cv2.DIST_L2, 5), side * 0.0008)
+    away = gaussian(np.minimum(cv2.distanceTransform(same, cv2.DIST_L2, 5), side), side * 0.0008)  # one pane: no lead
     size, scale = image.size, max(image.size) / side
     wide = np.float32(0.0014 * side * (0.35 + 1.3 * lead) * np.sqrt(700 / panes))
     away = enlarged(away, size)

@@ -383,3 +383,9 @@ def test_every_style_says_what_it_does_to_the_builder() -> None:
 def _parts(mask: NDArray[np.bool_]) -> list[Any]:
     """Position, size and area of the connected parts."""
     return list(cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)[2][1:])
+
+
+def test_a_picture_of_one_pane_is_glass_without_lead() -> None:
+    plain = Image(np.full((3, 200, 3), 120, np.uint8))
+    made = stained_glass(plain, panes=50, lead=1.0)  # warnings are errors: nothing overflows
+    assert made.size == plain.size
