@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from lego.editor import Editor, EditResult
 
 OUTPUT = Path("edited.png")
+EXTRAS = {
+    "find": (("onnxruntime", "rapidocr", "skimage"), "words and faces"),
+    "fill": (("numba", "pymatting"), "canvases extended without seams, hair cut out"),
+}  # what each brings, by the modules that it needs
 MISTAKE = 2  # exit code of everything that the user can mend
 
 app = typer.Typer(
@@ -197,6 +202,10 @@ def doctor() -> None:
     for setting, value, source in made.settings.rows():
         print(f"  {setting:18} {value!s:36} {source}")
     print(f"\nbuilder\n  {made.builder.name}: the only builder of this release, so it is the default")
+    print("\nextras")
+    for extra, (modules, what) in EXTRAS.items():
+        missing = ", ".join(name for name in modules if find_spec(name) is None)
+        print(f"  {extra:18} {what}: {'not installed, lacks ' + missing if missing else 'installed'}")
     print(f"\nengines of {len(made.registry)} tools that are not the embedded one, or have a better one to install")
     for tool in made.registry:
         if len(tool.engines) > 1:

@@ -155,6 +155,7 @@ def test_doctor_says_where_every_setting_comes_from(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert any("seed" in line and "lego.toml" in line for line in done.stdout.splitlines())
     assert "opencv-python-headless" in done.stdout
+    assert "words and faces: installed" in done.stdout
 
 
 def huge_header() -> bytes:
