@@ -26,9 +26,10 @@ gallery:  ## edit the photographs in docs/photos and write docs/gallery
 	python docs/gallery.py
 	python docs/families.py
 
-bench:  ## measure start-up, the cost per step and whole edits
+bench:  ## measure start-up, the cost per step, whole edits and the making of scenes
 	python benchmarks/startup.py
 	python benchmarks/steps.py
+	python benchmarks/scenes.py
 
 quality:  ## measure how good the tools are and write docs/tools-quality.md
 	python benchmarks/removal.py
