@@ -6,6 +6,7 @@
     ├── ToolDefinitionError   a function cannot become a tool; lists every fault
     ├── PlanError             no workflow could be made from the instruction
     ├── WorkflowError         a workflow is not valid; lists every problem
+    ├── RecordError           a row of a data set cannot be read or written
     └── StepError             a step failed while it ran
         ├── RefusedError      a tool declined rather than edit the wrong thing
         ├── StepTimeoutError  a step or the run took longer than allowed
@@ -81,6 +82,12 @@ class WorkflowError(LegoError):
     """A workflow is not valid; ``details["problems"]`` holds every `Problem`."""
 
     default_code = "workflow_error"
+
+
+class RecordError(LegoError):
+    """A row of a data set cannot be read or written; ``where`` is the file and its line."""
+
+    default_code = "bad_record"
 
 
 class StepError(LegoError):
