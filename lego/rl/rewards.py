@@ -32,10 +32,12 @@ PER_REPAIR = 0.25  # of the form, for each thing that had to be mended to read t
 FAULTY = 0.2  # over one more than the number of its problems is what a plan that cannot run is worth
 SUCCESS = 0.6  # of the graph: from here on a plan counts as right, as in the paper
 SAME_PLACE = 0.5  # how much it counts for a match that two steps lie alike in their graphs, beside alike arguments
-TOLERANCE = 0.15  # of a number's range: a difference that halves its score
+NEAR = 0.7  # of the wanted number: a difference that halves its score ...
+LEAST, TOLERANCE = 0.02, 0.15  # ... but at least and at most these shares of its range
 COLOR_TOLERANCE = 10.0  # CIEDE2000 that halves a colour's score: 2 is just seen, 20 is another colour
 _LITTLE = "a an the of in on at to its it his her their this that some all 的 了 个 把 将 这 那"
 LITTLE = frozenset(_LITTLE.split())  # words that name no thing
+ALIKE, ALIKE_COLOR = 0.5, 0.25  # of an argument: as near as the tolerances say; everybody has a blue of their own
 LEAK = 8.0  # of 255: mean change outside the mask at which nothing is left of that half
 
 
@@ -92,6 +94,34 @@ def plan(
     return Reward(FORMAT * form + GRAPH * best["graph"], {"parsed": 1.0, "problems": 0.0, "format": form, **best})
 
 
+def agree(
+    predicted: Workflow, references: Sequence[Workflow], registry: Registry, given: Mapping[str, str] | None = None
+) -> bool:
+    """Is a plan one of the right ones: the same graph, and each argument that the reference gives at least half alike?
+
+    What the reference leaves open may be anything.
+    """
+    if predicted.check(registry, given):
+        return False
+    steps, results = predicted.bind(registry, given)
+    return any(_same(steps, results, *reference.bind(registry, given)) for reference in references)
+
+
+def _same(
+    steps: Sequence[Bound], results: Sequence[Ref], wanted: Sequence[Bound], wanted_results: Sequence[Ref]
+) -> bool:
+    terms = _compared(steps, results, wanted, wanted_results)
+    if terms["tools"] < 1 or terms["edges"] < 1:
+        return False
+    return all(
+        similar(param, steps[i].args[param.name], wanted[j].args[param.name])
+        >= (ALIKE_COLOR if param.format == "color" else ALIKE)
+        for i, j in _matched(steps, wanted)
+        for param in wanted[j].tool.params
+        if param.name in wanted[j].step.args and not _refs(wanted[j].args[param.name])
+    )
+
+
 def picture(result: Image, target: Image, source: Image, mask: Mask | None = None) -> Reward:
     """Compare a picture with the one that should come out, inside the mask, and with the source outside of it.
 
@@ -126,7 +156,8 @@ def picture(result: Image, target: Image, source: Image, mask: Mask | None = Non
 def similar(param: Param, first: Any, second: Any) -> float:
     """How alike two values of a parameter are, 0..1.
 
-    Numbers: ``2^-(difference / (.15 range))``. Colours: ``2^-(CIEDE2000 / 10)``. Words that name a thing: F1 of their
+    Numbers: ``2^-(difference / near)``, with near = .7 of the second number, within .02 and .15 of the range; 0 for
+    opposite signs. Colours: ``2^-(CIEDE2000 / 10)``. Words that name a thing: F1 of their
     words without articles (of their character pairs in Chinese). Text to be shown, choices and switches: same or not.
     Lists: item by item, over the longer length.
     """
@@ -136,8 +167,11 @@ def similar(param: Param, first: Any, second: Any) -> float:
         each = sum(similar(param, a, b) for a, b in zip(first, second, strict=False))
         return each / max(len(first), len(second), 1)
     if param.kind in ("number", "integer"):
+        if first * second < 0:
+            return 0.0  # the other way round is no near miss
         span = (param.high - param.low) if param.high is not None and param.low is not None else abs(second)
-        return float(2 ** -(abs(first - second) / (TOLERANCE * (span or 1))))
+        near = min(TOLERANCE * span, max(NEAR * abs(second), LEAST * span))
+        return float(2 ** -(abs(first - second) / (near or 1)))
     if param.format == "color":
         labs = [rgb2lab(np.array([[ImageColor.getrgb(c)[:3]]], np.uint8)) for c in (first, second)]
         return float(2 ** -(float(deltaE_ciede2000(*labs)[0, 0]) / COLOR_TOLERANCE))
