@@ -123,3 +123,10 @@ def test_the_command_prints_a_table_or_lines(tmp_path: Path) -> None:
     missing = subprocess.run([*command[:-1], "nothing.jsonl"], capture_output=True, text=True)
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr
+
+
+def test_every_answer_of_the_validation_set_is_a_plan_and_no_instruction_occurs_twice() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "validation.jsonl"
+    outcomes = list(bench.run(Fixed(), path, registry))  # raises if an answer is none
+    assert len({o.case.instruction for o in outcomes}) == len(outcomes) >= 200
+    assert sum(o.case.language == "zh" for o in outcomes) >= 40
