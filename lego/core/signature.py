@@ -61,6 +61,12 @@ Target: TypeAlias = Annotated[str, Field(max_length=80, json_schema_extra={"form
 """Words that name a thing in the picture: 'the red car on the left'."""
 
 
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
+"""How much of an effect."""
+
+Percent: TypeAlias = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
+"""An effect and its opposite."""
+
 Thing: TypeAlias = Annotated[Mask, Field(json_schema_extra={"format": "thing"})]
 """A mask of one thing: a box that a user draws round it is tightened to its outline first."""
 

@@ -13,9 +13,10 @@ from pydantic import Field
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Color, Thing
+from lego.core.signature import Color, Percent, Share, Thing
 from lego.core.values import Image, Mask
 from lego.tools.pixels import (
+    BOXY,
     LUMA,
     Plane,
     apply_curve,
@@ -31,8 +32,6 @@ from lego.tools.pixels import (
     to_uint8,
 )
 
-Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 PANCHROMATIC = (0.32, 0.54, 0.14)  # how bright R, G, B look on black and white film: skin lighter, skies darker
 KELVIN = 27.0  # a percent of temperature in kelvin: 500 K from 6000 K turn R / B by e^.149, a percent by e^.008
 FILTERS = {  # weights of R, G, B behind a glass held before black and white film
@@ -45,7 +44,6 @@ FILTERS = {  # weights of R, G, B behind a glass held before black and white fil
 }
 Glass = Literal["no filter", "yellow filter", "orange filter", "red filter", "green filter", "blue filter"]
 GREY_CHROMA = 6.0  # Lab chroma up to which a thing has no colour of its own to follow
-BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
 COLOUR_CHROMA = 18.0  # and from which it surely has
 
 

@@ -15,7 +15,7 @@ from lego.core.codec import Pixels
 from lego.core.registry import tool
 from lego.core.signature import Color
 from lego.core.values import Image, Mask
-from lego.tools.pixels import blend
+from lego.tools.pixels import blend, must_fit
 
 Floats: TypeAlias = NDArray[np.float64]
 Thousandth: TypeAlias = Annotated[int, Field(ge=0, le=1000)]
@@ -80,8 +80,7 @@ def draw_shape(
     a cross over it. A line runs from the box's first corner to its second. Without either, the shape stands in the
     middle.
     """
-    if mask is not None and mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     if mask is not None and mask.box is None:
         return image.replace(image.pixels)
     stroke = max(1.0, width * min(image.size) / 100)
@@ -128,8 +127,7 @@ def draw_arrow(
     With a mask and no end the tip stops just before the thing; without a start the arrow comes from where there is most
     room. Without any of them it points at the middle.
     """
-    if mask is not None and mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     if mask is not None and mask.box is None:
         return image.replace(image.pixels)
     stroke = max(1.0, width * min(image.size) / 100)

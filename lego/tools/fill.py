@@ -16,13 +16,12 @@ from lego.core.registry import tool
 from lego.core.signature import Area, Color, Context
 from lego.core.values import Image, Mask
 from lego.tools import paint, patchmatch
-from lego.tools.pixels import blend
+from lego.tools.pixels import BOXY, blend
 
 GROW_MIN = 3  # px that a mask grows by if it grows at all: every outline drawn or found is a little too tight
 STROKE = 4.0  # a thing longer than this many times its depth counts as so long only: a wire is not a large thing
 SURE = 26  # of 255: fainter mask is the tail of a soft edge, not a thing to take out
 FEATHER = 2.0  # px over which the fill fades into the picture, inside what the mask grew by
-BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
 LARGE = 0.15  # of the picture: larger boxes leave too little around them that belongs there
 MOST = 0.6  # of the picture: beyond, what is left is copied again and again
 LINES = 2  # that cross a box's border: one may be chance

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lego.core.registry import tool
-from lego.core.signature import Area, Context
+from lego.core.signature import Area, Context, Share
 from lego.core.values import Image, Mask
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, to_lab, to_uint8
 
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 RIM = 6  # power of the mask in a blur; with 2 a soft rim tinges the background by 14 of 255, with 6 by 4
 FAINTEST = np.float32(1e-5)  # weight under which there is nothing to blur with
 BLOCK = 8  # px: side of the blocks whose frequencies `denoise` weighs, as in JPEG

@@ -12,12 +12,11 @@ from pydantic import Field
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Context
+from lego.core.signature import Context, Share
 from lego.core.values import Image, Mask
 from lego.tools.filter import noise_of
 from lego.tools.pixels import Plane, blend, to_uint8
 
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 ROUNDS = 10  # of Richardson and Lucy; more gains .1 dB and rings
 STRIP = 256  # rows at a time, to keep memory small and to report progress
 REBLUR = 1.0  # px by which the picture is blurred once more to see how blurred it was

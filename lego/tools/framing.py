@@ -13,6 +13,7 @@ from lego.core.values import Box, Image, Mask
 from lego.tools.finders import subject
 from lego.tools.finders.regions import full_size, small_copy
 from lego.tools.geometry import ratio_of
+from lego.tools.pixels import must_fit
 
 HALF = 128  # from here on a soft pixel belongs to the thing
 
@@ -56,8 +57,7 @@ def crop_to_subject(
     """
     if mask is None:
         mask = _subject(image)
-    elif mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     thing = Mask(np.where(mask.pixels >= HALF, np.uint8(255), np.uint8(0))).box or mask.box
     if thing is None:
         return image.map(lambda a: a)

@@ -12,12 +12,10 @@ from PIL import ImageColor
 from pydantic import Field
 
 from lego.core.registry import tool
-from lego.core.signature import Color
+from lego.core.signature import Color, Percent, Share
 from lego.core.values import Image, Mask
 from lego.tools.pixels import apply_curve, blend, curve_through, from_lab, sampled, to_lab
 
-Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 Code = Annotated[int, Field(ge=0, le=255)]
 REACH = 60  # of 255: how far an end point moves at 100 %
 SOFTEST = 14  # of 255 that remain between what becomes white and white itself, so that nothing is cut off

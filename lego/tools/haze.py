@@ -10,10 +10,10 @@ from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.registry import tool
+from lego.core.signature import Share
 from lego.core.values import Image, Mask
 from lego.tools.pixels import STRIP, Plane, blend, gaussian, guided, to_uint8
 
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 SIDE = 800  # px at which haze is measured: it has no finer detail than that
 MOST = 0.6  # of the haze is taken at 100 %; beyond that skies turn to lead and noise comes out
 THINNEST = 0.15  # of the light reaches the camera at least

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.registry import tool
+from lego.core.signature import Share
 from lego.core.values import Image, Mask
 from lego.tools.color import vibrance, white_balance
 from lego.tools.grade import measured_ends
 from lego.tools.pixels import Plane, apply_curve, blend, from_lab, in_strips, to_lab
 from lego.tools.tone import clarity, shadows
 
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 SIDE = 512  # px at which pictures are measured
 MIDDLE = (42.0, 60.0)  # L within which the middle of a picture looks well exposed
 FARTHEST = 14.0  # Lab units by which the mean colour may move; beyond, white cups turn cyan

@@ -19,7 +19,7 @@ from lego.core.values import Box, Image, Mask
 from lego.tools.finders import ocr
 from lego.tools.finders.ocr import Line, Quad
 from lego.tools.ink import GATE, coverage, lift
-from lego.tools.pixels import Plane, blend, to_uint8
+from lego.tools.pixels import Plane, blend, must_fit, to_uint8
 from lego.tools.text import glyphs, refuse_unreadable
 
 FINER = 4  # drawn at so many times the size
@@ -83,10 +83,10 @@ def remove_text(
     lines = _covered(image, mask, position)
     if mask is not None and mask.box is None:
         return image.replace(image.pixels)
-    pixels, done, left = image.pixels.copy(), [], []
+    pixels, done, left, others = image.pixels.copy(), [], [], ocr.read(image)
     for number, line in enumerate(lines):
         context.progress(number / len(lines))
-        lifted = lift(image.pixels, line, ocr.read(image))
+        lifted = lift(image.pixels, line, others)
         if lifted.confidence < GATE:
             left.append(f"'{line.text}' was left: {lifted.why}")
             continue
@@ -138,12 +138,12 @@ def replace_text(
         raise _declined(f"'{old}' is not there: {found.notes[0]}", "not_found")
     if " ".join(new.split()) == "":
         return remove_text.function(image, Mask(found.mask), "anywhere", context)
-    pixels, notes = image.pixels, []
+    pixels, notes, others = image.pixels, [], ocr.read(image)
     for number, line in enumerate(lines):
         context.progress(number / len(lines))
         words = " ".join(new.split())
         words = words.upper() if line.text.isupper() and not old.isupper() else words
-        pixels = _reset(pixels, line, words, ocr.read(image))
+        pixels = _reset(pixels, line, words, others)
         notes.append(f"'{line.text}' now reads '{words}'")
     made = image.replace(pixels)
     return Image(made.pixels, made.alpha, tuple(notes))
@@ -156,8 +156,7 @@ def _declined(why: str, reason: str) -> RefusedError:
 
 def _covered(image: Image, mask: Mask | None, position: str) -> tuple[Line, ...]:
     """The lines that are surely text; with a mask, those of which it covers the better part."""
-    if mask is not None and mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     if mask is not None and mask.box is None:
         return ()
     read = tuple(line for line in ocr.read(image) if line.certain)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field
 
 from lego.core.registry import Tool, tool
-from lego.core.signature import Context
+from lego.core.signature import Context, Share
 from lego.core.values import Image, Mask
 from lego.tools.color import black_and_white, duotone, saturation, sepia, temperature, vibrance
 from lego.tools.filter import grain, vignette
@@ -18,7 +17,6 @@ from lego.tools.haze import glow
 from lego.tools.pixels import blend
 from lego.tools.tone import exposure
 
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 Recipe = tuple[tuple[Tool[..., Any], dict[str, Any]], ...]
 SOFT = {"points": [0, 4, 64, 58, 128, 130, 192, 200, 255, 252]}  # S-curves that keep some slope at both ends
 FIRM = {"points": [0, 0, 64, 50, 128, 130, 192, 208, 255, 253]}

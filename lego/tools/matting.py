@@ -17,7 +17,7 @@ from lego.core.registry import tool
 from lego.core.signature import Context, Thing
 from lego.core.values import Image, Mask
 from lego.tools.geometry import scaled
-from lego.tools.pixels import Plane, guided, to_uint8
+from lego.tools.pixels import Plane, guided, must_fit, to_grey, to_uint8
 
 Reach: TypeAlias = Annotated[
     float,
@@ -87,8 +87,7 @@ def _(
 
 
 def _matted(image: Image, mask: Mask, reach: float, solve: Solver) -> Mask:
-    if mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     band = _band(mask, reach)
     if band is None:
         note = "the mask leaves no room for an uncertain edge, so it was left as it is"
@@ -101,7 +100,7 @@ def _matted(image: Image, mask: Mask, reach: float, solve: Solver) -> Mask:
     alpha = solve(scaled(pixels, size), core, trimap, max(2, round(band.reach * share)))
     if share < 1:
         rough = np.asarray(cv2.resize(alpha, pixels.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.float32)
-        alpha = guided(_grey(pixels), rough, max(2, round(1.5 / share)), FLAT)
+        alpha = guided(to_grey(pixels), rough, max(2, round(1.5 / share)), FLAT)
     made = np.zeros(mask.pixels.shape, np.uint8)
     soft = to_uint8(np.asarray(np.clip(alpha, 0, 1) * 255, np.float32))
     made[band.window] = np.where(band.trimap == UNKNOWN, soft, band.trimap)
@@ -129,7 +128,7 @@ def _band(mask: Mask, reach: float) -> _Band | None:
 
 def _by_guided_filter(pixels: Pixels, core: Pixels, trimap: Pixels, radius: int) -> Plane:
     """The outline drawn to the picture's own edges."""
-    soft = guided(_grey(pixels), core.astype(np.float32) / np.float32(255), radius, FLAT)
+    soft = guided(to_grey(pixels), core.astype(np.float32) / np.float32(255), radius, FLAT)
     return _clipped(soft, CLIP["guided"])
 
 
@@ -158,7 +157,3 @@ def _closed_form(pixels: Pixels, trimap: Pixels, progress: Callable[[float], Non
 
 def _clipped(alpha: Plane, share: float) -> Plane:
     return np.asarray(np.clip((alpha - share) / (1 - 2 * share), 0, 1), np.float32)
-
-
-def _grey(pixels: Pixels) -> Plane:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)

@@ -15,9 +15,8 @@ from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.registry import tool
-from lego.core.signature import Context
+from lego.core.signature import Context, Share
 from lego.core.values import Image, Mask
-from lego.tools.filter import Share
 from lego.tools.finders.regions import small_copy
 from lego.tools.flow import FULL, asked, enlarged, laid_over
 from lego.tools.pixels import Plane, from_lab, gaussian, to_lab, to_uint8

@@ -16,6 +16,7 @@ from lego.core.values import Image, Mask
 Plane: TypeAlias = NDArray[np.float32]
 SAMPLE = 150_000  # pixels that tell the tones of a picture as well as all do
 STRIP = 64  # rows that are blended at a time: what is computed between stays in the processor's cache
+BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
 LUMA = (0.2126, 0.7152, 0.0722)  # of linear sRGB light (ITU-R BT.709)
 D65 = np.array([0.95047, 1.0, 1.08883])  # the white of sRGB in XYZ (IEC 61966-2-1)
 XYZ_TO_RGB = np.array([[3.24045, -1.53714, -0.49853], [-0.96927, 1.87601, 0.04156], [0.05564, -0.20403, 1.05723]])
@@ -33,8 +34,7 @@ def blend(image: Image, edit: NDArray[Any], mask: Mask | None) -> Image:
     """
     if edit.shape != image.pixels.shape:
         raise ValueError(f"the edit has the shape {edit.shape}, the picture {image.pixels.shape}")
-    if mask is not None and mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     if mask is None:
         return image.replace(_locked(to_uint8(edit)))
     if mask.box is None:
@@ -47,6 +47,12 @@ def blend(image: Image, edit: NDArray[Any], mask: Mask | None) -> Image:
         share = mask.pixels[area][..., None].astype(np.float32) / 255
         pixels[area] = to_uint8(old + (edit[area].astype(np.float32) - old) * share)
     return image.replace(_locked(pixels))
+
+
+def must_fit(image: Image, mask: Mask | None) -> None:
+    """Raise a ValueError if there is a mask and it is not as large as the picture."""
+    if mask is not None and mask.size != image.size:
+        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
 
 
 def _locked(pixels: Pixels) -> Pixels:
@@ -105,6 +111,11 @@ def from_lab(lab: Plane) -> Plane:
     """Return RGB as float32 0..255, not yet rounded; colours outside sRGB are clipped."""
     rgb = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.float32)
     return np.multiply(rgb, 255, out=rgb)
+
+
+def to_grey(pixels: Pixels) -> Plane:
+    """Return the luma of each pixel, H x W, 0..1 (ITU-R BT.601, as OpenCV weighs)."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
 
 
 def to_linear(pixels: Pixels) -> Plane:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
+from lego.core.signature import Share
 from lego.core.values import Image, Mask
 from lego.tools.finders import face
 from lego.tools.finders.regions import Bools, full_size, small_copy
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
 
-Share = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 EYES = (0.2, 0.6, 0.1, 0.9)  # of a face's box: top, bottom, left, right
 MOUTH = (0.6, 0.86, 0.28, 0.72)
 LEAST_SKIN = 0.1  # of the mask; with less it covers something else

@@ -29,6 +29,7 @@ from lego.tools.finders.regions import (
     small_copy,
 )
 from lego.tools.finders.words import Wanted
+from lego.tools.pixels import must_fit
 
 SIDE = 512  # px at which a user's box, point or mask is refined: GrabCut takes a tenth of what it takes at 1600
 AREA = (0.0004, 0.70)  # shares of the picture that a found colour may take; more is the light, not a thing
@@ -155,8 +156,7 @@ def segment_point(image: Image, x: Thousandth, y: Thousandth) -> Mask:
 @tool(phrases=["refine mask", "tighten mask", "优化选区"])
 def mask_refine(image: Image, mask: Mask) -> Mask:
     """Tighten a roughly drawn mask or box to the outline of the thing in it."""
-    if mask.size != image.size:
-        raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {image.size[0]} x {image.size[1]}")
+    must_fit(image, mask)
     return _refined(image, mask, sure=0.25)
 
 

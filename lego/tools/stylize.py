@@ -14,12 +14,11 @@ from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.registry import tool
-from lego.core.signature import Context
+from lego.core.signature import Context, Share
 from lego.core.values import Image, Mask
-from lego.tools.filter import Share
 from lego.tools.finders.regions import small_copy
 from lego.tools.flow import FULL, along, asked, enlarged, grain, laid_over, tangents
-from lego.tools.pixels import Plane, from_lab, gaussian, guided, to_lab
+from lego.tools.pixels import Plane, from_lab, gaussian, guided, to_grey, to_lab
 
 Thousandths = Annotated[
     float, Field(ge=0.5, le=20, description="width of a stroke", json_schema_extra={"unit": "‰ of the long side"})
@@ -29,10 +28,6 @@ LINE_GAIN = 45  # from a difference in light to ink: photographs' outlines diffe
 FAINT = 0.004  # difference in light (0..1) under which it is noise
 WHITE_FROM = 65  # percentile of light from which paper stays white
 SIDE = 1600  # px of the long side on which strokes are made: finer than any of them, and 12 megapixels take no longer
-
-
-def _grey(pixels: Pixels) -> Plane:
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
 
 
 @tool(
@@ -70,7 +65,7 @@ def sketch(
 def _pencil(pixels: Pixels, shading: float, seed: int) -> Plane:
     """Lightness 0..1 of a drawing: the picture divided by its blurred self (a dodge), times hatched shadows."""
     side = max(pixels.shape)
-    light = _grey(pixels)
+    light = to_grey(pixels)
     calm = guided(light, light, max(1, round(side * 0.002)), 0.0008)
     lines = np.minimum(calm / np.maximum(gaussian(calm, side * 0.006), 0.02), 1)
     lines = np.clip((lines - 0.35) / 0.62, 0, 1) ** 1.3
@@ -170,7 +165,7 @@ def ink(
     if strength == 0:
         return image.replace(image.pixels)
     small = small_copy(image.pixels, SIDE)
-    light = _grey(small)
+    light = to_grey(small)
     side = max(small.shape)
     wide = side * width / 1000
     flow = tangents(light, side * 0.004)
@@ -267,7 +262,7 @@ def oil(
     side = max(small.shape)
     wide = side * brush / 1000
     painted = _commonest(small, wide)
-    flow = tangents(_grey(np.asarray(painted, np.uint8)), wide * 2)
+    flow = tangents(to_grey(np.asarray(painted, np.uint8)), wide * 2)
     painted = along(painted, flow, wide * 2.5)
     bristles = along(grain(painted.shape[:2], brush * 0.022, context.seed), flow, wide * 5)
     bristles /= max(float(bristles.std()), 1e-3)
@@ -282,7 +277,7 @@ def oil(
 
 def _commonest(pixels: Pixels, radius: float, bins: int = 8) -> Plane:
     """The mean colour of the locally commonest of ``bins`` greys (Haeberli's oil, softly weighed), 0..255."""
-    grey = _grey(pixels) * np.float32(bins - 1)
+    grey = to_grey(pixels) * np.float32(bins - 1)
     rgb = pixels.astype(np.float32)
     total, weight = np.zeros_like(rgb), np.zeros((*grey.shape, 1), np.float32)
     for level in range(bins):
@@ -327,7 +322,7 @@ def watercolor(
     small = small_copy(image.pixels, 1280)
     side = max(small.shape)
     washed = _commonest(small, side * (0.001 + 0.008 * wetness), 12)
-    flow = tangents(_grey(np.asarray(washed, np.uint8)), side * 0.006)
+    flow = tangents(to_grey(np.asarray(washed, np.uint8)), side * 0.006)
     washed = along(washed, flow, side * (0.002 + 0.008 * wetness))
     lab = to_lab(np.asarray(washed, np.uint8))
     lab[..., 0] = 100 - (100 - lab[..., 0]) * 0.78

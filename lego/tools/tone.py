@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lego.core.registry import tool
+from lego.core.signature import Percent
 from lego.core.values import Image, Mask
 from lego.tools.pixels import (
     Plane,
@@ -25,7 +26,6 @@ from lego.tools.pixels import (
 )
 
 Stops = Annotated[float, Field(ge=-4, le=4, description="1 doubles the light", json_schema_extra={"unit": "stops"})]
-Percent = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
 CLARITY_EDGE = 0.02  # variance of L (0..1) that counts as an edge: along a skyline a third of the plain halo is left
 
 
