@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,7 @@ def decode(source: Source, max_pixels: int) -> Decoded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about sizes below our own, explicit limit
             picture = Pillow.open(stream)
-        decoded = _from_pillow(picture, name, max_pixels)
-        return _deepened(decoded, picture, stream, picture.getexif().get(ORIENTATION, 1))
+        return _from_pillow(picture, name, max_pixels, stream)
 
 
 def read_text(source: Source) -> dict[str, str]:
@@ -146,7 +145,8 @@ def _decoding(name: str) -> Iterator[None]:
         raise ImageError(f"the picture is damaged: {error}", where=name, hint=hint, code="damaged") from None
 
 
-def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int) -> Decoded:
+def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int, stream: IO[bytes] | None = None) -> Decoded:
+    """Decode a picture; ``stream`` is the file that it comes from, whose 16 bits Pillow may have dropped."""
     width, height = picture.size
     if width * height > max_pixels:
         raise ImageError(
@@ -161,32 +161,47 @@ def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int) -> Decoded:
         if picture.getexif().get(ORIENTATION, 1) != 1:
             notes.append("turned upright by its EXIF orientation")
         exif = _kept(picture.getexif(), notes)
-        picture = ImageOps.exif_transpose(picture)
-        picture = _to_srgb(picture, notes)
-        if picture.mode.startswith(("I", "F")):
-            notes.append(f"converted from {picture.mode} to 8 bits")
-            pixels, alpha, _ = _from_array(np.asarray(picture))
-            return pixels, alpha, tuple(notes), exif, None
-        if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-            pixels = np.asarray(picture.convert("RGBA"))
-            opaque = bool((pixels[..., 3] == 255).all())
-            return pixels[..., :3], None if opaque else pixels[..., 3], tuple(notes), exif, None
-        return np.asarray(picture.convert("RGB")), None, tuple(notes), exif, None
+        upright = ImageOps.exif_transpose(picture)
+        told = len(notes)
+        shown = _to_srgb(upright, notes)
+        deep = None
+        if len(notes) == told and stream:  # no profile had a say
+            deep = _deep(picture, stream, upright.size)
+        if deep is not None:
+            notes.append(
+                "16 bits a channel: kept as long as it is only cut, turned or scaled; all else works at 8 bits"
+            )
+        elif shown.mode.startswith(("I", "F")):
+            notes.append(f"converted from {shown.mode} to 8 bits")
+        elif stream and _is_deep(picture, stream):
+            notes.append("converted from 16 to 8 bits")
+        pixels, alpha = _eight_bits(shown)
+        return pixels, alpha, tuple(notes), exif, deep
 
 
-def _deepened(decoded: Decoded, picture: Pillow.Image, stream: Any, orientation: int) -> Decoded:
-    """Add the 16-bit pixels of a file that has them, unless its colours had to be converted."""
-    pixels, alpha, notes, exif, _ = decoded
+def _eight_bits(picture: Pillow.Image) -> tuple[Pixels, Pixels | None]:
+    """Pixels and alpha (None where all is opaque) of any mode."""
+    if picture.mode.startswith(("I", "F")):
+        return _from_array(np.asarray(picture))[:2]
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        pixels = np.asarray(picture.convert("RGBA"))
+        opaque = bool((pixels[..., 3] == 255).all())
+        return pixels[..., :3], None if opaque else pixels[..., 3]
+    return np.asarray(picture.convert("RGB")), None
+
+
+def _deep(picture: Pillow.Image, stream: IO[bytes], size: tuple[int, int]) -> depth.Deep | None:
+    """The 16 bits of a file that has them, upright."""
+    if not _is_deep(picture, stream):
+        return None
     stream.seek(0)
-    if not depth.is_deep(picture, stream.read(32)):
-        return decoded
+    deep = depth.read(stream.read(), picture.getexif().get(ORIENTATION, 1))
+    return deep if deep is not None and deep.shape[1::-1] == size else None
+
+
+def _is_deep(picture: Pillow.Image, stream: IO[bytes]) -> bool:
     stream.seek(0)
-    deep = None if any("profile" in note for note in notes) else depth.read(stream.read(), orientation)
-    if deep is None or deep.shape != pixels.shape:
-        return pixels, alpha, (*notes, "converted from 16 to 8 bits"), exif, None
-    notes = tuple(note for note in notes if "to 8 bits" not in note)
-    note = "16 bits a channel: kept as long as it is only cut, turned or scaled; all else works at 8 bits"
-    return pixels, alpha, (*notes, note), exif, deep
+    return depth.is_deep(picture, stream.read(32))
 
 
 def _kept(exif: Pillow.Exif, notes: list[str]) -> bytes:
