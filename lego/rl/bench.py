@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from lego.builder.base import Builder, Request
 from lego.core.errors import PlanError, RecordError, WorkflowError
 from lego.core.registry import Registry
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
-from lego.rl import rewards, scenes
+from lego.rl import records, rewards, scenes
 
 NOT = "not: "  # before a target: everything but it
 
@@ -73,22 +73,7 @@ def cases(path: str | Path) -> list[Case]:
     Raises:
         RecordError: no such file, or a broken line; ``where`` names it.
     """
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise RecordError(f"cannot read: {why}", where=str(path), hint="give a file of instructions") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(Case.model_validate_json(line))
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = f"{path}, line {number}"
-            raise RecordError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", where=where) from None
+    found = [case for _, case in records.rows(Path(path), Case, "give a file of instructions")]
     if not found:
         raise RecordError("there are no instructions in it", where=str(path), hint="one JSON object a line")
     return found
@@ -141,12 +126,12 @@ def workflow_of(calls: Sequence[Call], registry: Registry, given: Sequence[str] 
         if call.on and place:
             args[place.name] = mask(call.on)
         made = add(call.tool, args | call.args)
-        kinds = {o.kind: o.name for o in tool.outputs}
-        if "image" in kinds:
-            image = made if len(tool.outputs) == 1 else f"{made}.{kinds['image']}"
-            source = image if tool.scope == "geometric" else source
-        else:
-            image = image if len(calls) > 1 else made if len(tool.outputs) == 1 else f"{made}.{tool.outputs[0].name}"
+        shown = next((o for o in tool.outputs if o.kind == "image"), tool.outputs[0])
+        made = made if len(tool.outputs) == 1 else f"{made}.{shown.name}"
+        if shown.kind == "image" or len(calls) == 1:  # words beside an edit are not its result
+            image = made
+        if tool.scope == "geometric":
+            source = image
     return Workflow.load({"version": 1, "steps": steps, "result": image})
 
 

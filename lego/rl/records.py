@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,7 @@ from lego.core.workflow import Workflow
 FILE, PICTURES = "records.jsonl", "pictures"
 NAME = r"[0-9a-f]{32}\.png"  # a picture's digest; nothing else is opened, so that no row can lead out of the folder
 Language: TypeAlias = Literal["en", "zh"]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,32 @@ def read(folder: str | Path) -> Iterator[Record]:
     Raises:
         RecordError: there is no such data set, or a row is broken; ``where`` names the file and the line.
     """
-    path = Path(folder) / FILE
+    for where, row in rows(Path(folder) / FILE, _Row, "give the folder of a data set"):
+        yield _record(Path(folder), row, where)
+
+
+def rows(path: Path, kind: type[Model], hint: str) -> Iterator[tuple[str, Model]]:
+    """Yield the lines of a file of JSON objects, each checked, with where it stands.
+
+    Raises:
+        RecordError: the file cannot be read (then with the hint), or a line is broken.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
+                where = f"{path}, line {number}"
                 if line.strip():
-                    yield _record(Path(folder), line, f"{path}, line {number}")
+                    yield where, _checked(line, kind, where)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise RecordError(f"cannot read: {why}", where=str(path), hint="give the folder of a data set") from None
+        raise RecordError(f"cannot read: {why}", where=str(path), hint=hint) from None
+
+
+def _checked(line: str, kind: type[Model], where: str) -> Model:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        raise RecordError(_why(error), where=where, hint="mend the line or take it out") from None
 
 
 def _drop_cut_off_line(path: Path) -> None:
@@ -148,24 +166,19 @@ def _kept(folder: Path, value: Image | Mask) -> str:
     return name
 
 
-def _record(folder: Path, line: str, where: str) -> Record:
+def _record(folder: Path, row: _Row, where: str) -> Record:
+    pictures = folder / PICTURES
     try:
-        row = _Row.model_validate_json(line)
-        pictures = {
-            name: folder / PICTURES / value for name in ("image", "target", "mask") if (value := getattr(row, name))
-        }
         return Record(
-            image=Image.open(pictures["image"]),
+            image=Image.open(pictures / row.image),
             instruction=row.instruction,
             language=row.language,
             tools=tuple(row.tools),
             workflow=Workflow.load(row.workflow) if row.workflow is not None else None,
-            target=Image.open(pictures["target"]) if row.target else None,
-            mask=Mask.open(pictures["mask"]) if row.mask else None,
+            target=Image.open(pictures / row.target) if row.target else None,
+            mask=Mask.open(pictures / row.mask) if row.mask else None,
             provenance=row.provenance,
         )
-    except ValidationError as error:
-        raise RecordError(_why(error), where=where, hint="mend the line or take it out") from None
     except LegoError as error:
         raise RecordError(str(error), where=where, hint=error.hint or "mend the line or take it out") from error
 
