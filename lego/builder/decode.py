@@ -30,6 +30,29 @@ class Matcher(Protocol):
     def take(self, token: int) -> None: ...
 
 
+class Session(Protocol):
+    """A network that has read its prompts and goes on, one row for each answer."""
+
+    def feed(self, blocks: Sequence[Sequence[int]]) -> None:
+        """Read a block of tokens for each row, which may be empty for some."""
+        ...
+
+    def draw(
+        self, places: Sequence[int], masks: NDArray[np.uint8], draws: Sequence[float], temperature: float
+    ) -> list[tuple[int, float]]:
+        """Return the next token of the rows at these places and its log-probability over the allowed tokens.
+
+        Args:
+            masks: the allowed tokens of each of them, as `Matcher.mask` packs them.
+            draws: a number from 0 to 1 for each of them; none at temperature 0, which takes the likeliest token.
+        """
+        ...
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Drop all rows but these."""
+        ...
+
+
 @dataclass(frozen=True)
 class Completion:
     """One answer.
@@ -71,27 +94,41 @@ def generate(
         seed: of each row's own stream of random numbers: an answer does not depend on its neighbours.
         max_tokens: of an answer.
     """
-    import torch
+    matchers = [matcher_factory(number) for number in range(inputs["input_ids"].shape[0])]
+    session = TorchSession(model, inputs, count)
+    return answers(session, matchers, count=count, temperature=temperature, seed=seed, max_tokens=max_tokens)
 
-    prompts = inputs["input_ids"].shape[0]
-    starts = [_Row(matcher_factory(number), max_tokens) for number in range(prompts)]
+
+def answers(
+    session: Session,
+    matchers: Sequence[Matcher],
+    *,
+    count: int = 1,
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_tokens: int = 1024,
+) -> list[Completion]:
+    """Return ``count`` answers for each matcher's prompt, whatever runs the network; arguments as in `generate`.
+
+    Args:
+        session: has read the prompts, each in ``count`` rows next to each other.
+    """
+    starts = [_Row(matcher, max_tokens) for matcher in matchers]
     for row in starts:
         row.settle()
     rows = [row.copy(seed, number) for row in starts for number in range(count)]
-    with torch.inference_mode():
-        session = _Session(model, inputs, count)
-        logits, live = session.logits, list(range(len(rows)))
-        while live:
-            _choose([rows[r] for r in live], logits, temperature)
-            kept = [place for place, r in enumerate(live) if not rows[r].ended]
-            if not kept:
-                break
-            if len(kept) <= COMPACT * len(live):
-                session.keep(kept)
-                live = [live[place] for place in kept]
-            waiting = sorted(len(rows[r].pending) for r in live if not rows[r].ended)
-            size = waiting[len(waiting) // 2]  # half of the rows are through at once; longer runs go on beside them
-            logits = session.feed([rows[r].next_block(size) for r in live])
+    live = list(range(len(rows)))
+    while live:
+        _choose(session, [rows[r] for r in live], temperature)
+        kept = [place for place, r in enumerate(live) if not rows[r].ended]
+        if not kept:
+            break
+        if len(kept) <= COMPACT * len(live):
+            session.keep(kept)
+            live = [live[place] for place in kept]
+        waiting = sorted(len(rows[r].pending) for r in live if not rows[r].ended)
+        size = waiting[len(waiting) // 2]  # half of the rows are through at once; longer runs go on beside them
+        session.feed([rows[r].next_block(size) for r in live])
     return [row.completion() for row in rows]
 
 
@@ -161,38 +198,26 @@ class _Row:
         return Completion(tuple(self.ids), tuple(self.free), tuple(self.logps), masks, self.matcher.done)
 
 
-def _choose(rows: Sequence[_Row], logits: Any, temperature: float) -> None:
+def _choose(session: Session, rows: Sequence[_Row], temperature: float) -> None:
     """Let every row that has been fed up to its choice choose."""
-    import torch
-
     ready = [place for place, row in enumerate(rows) if row.mask is not None and not row.pending and not row.ended]
     if not ready:
         return
     chosen = [rows[place] for place in ready]
-    bits = np.unpackbits(np.stack([row.mask for row in chosen if row.mask is not None]), axis=1, bitorder="little")
-    width = min(bits.shape[1], logits.shape[1])
-    allowed = torch.from_numpy(bits[:, :width].astype(np.bool_)).to(logits.device)
-    scores = logits[ready, :width].float().masked_fill(~allowed, -torch.inf)
-    logps = torch.log_softmax(scores / temperature if temperature else scores, dim=-1)
-    if temperature:
-        ladder = logps.double().exp().cumsum(-1)
-        draws = torch.tensor([[row.random.random()] for row in chosen], dtype=torch.double, device=logits.device)
-        tokens = torch.searchsorted(ladder, draws * ladder[:, -1:], right=True).clamp(max=width - 1)
-    else:
-        tokens = scores.argmax(-1, keepdim=True)
-    found = logps.gather(1, tokens)
-    for row, token, logp in zip(chosen, tokens[:, 0].tolist(), found[:, 0].tolist(), strict=True):
+    masks = np.stack([row.mask for row in chosen if row.mask is not None])
+    draws = [row.random.random() for row in chosen] if temperature else []
+    for row, (token, logp) in zip(chosen, session.draw(ready, masks, draws, temperature), strict=True):
         row.choose(token, logp)
 
 
-class _Session:
-    """The network's side: one cache, whose columns a row may leave empty.
+class TorchSession:
+    """A model of transformers that has read prompts: one cache, whose columns a row may leave empty.
 
     Blocks of different lengths are padded on the left, so the last column is always the last token. The padding
     stays in the cache as columns that the row's attention mask hides; places are counted without them.
     """
 
-    def __init__(self, model: Any, inputs: Mapping[str, Any], count: int) -> None:
+    def __init__(self, model: Any, inputs: Mapping[str, Any], count: int = 1) -> None:
         import torch
         from transformers import DynamicCache
 
@@ -210,17 +235,36 @@ class _Session:
         else:
             turning.rope_deltas = None  # of an earlier picture
         given["attention_mask"] = mask
-        output = model(**given, **{self.name: self.cache}, use_cache=True, logits_to_keep=1)
+        logits = self._run(**given)
         shift = None if turning is None else turning.rope_deltas
         self.shift = torch.zeros_like(mask[:, :1]) if shift is None else shift.to(mask.device)
-        self.logits = output.logits[:, -1].repeat_interleave(count, 0)
+        self.logits = logits.repeat_interleave(count, 0)
         self.mask = mask.repeat_interleave(count, 0)
         self.shift = self.shift.repeat_interleave(count, 0)
         if count > 1:
             self.cache.batch_repeat_interleave(count)
 
-    def feed(self, blocks: Sequence[Sequence[int]]) -> Any:
-        """Run a block of tokens for each row; return the logits after each row's last token (rows x vocabulary)."""
+    def draw(
+        self, places: Sequence[int], masks: NDArray[np.uint8], draws: Sequence[float], temperature: float
+    ) -> list[tuple[int, float]]:
+        """See `Session.draw`."""
+        import torch
+
+        bits = np.unpackbits(masks, axis=1, bitorder="little")
+        width = min(bits.shape[1], self.logits.shape[1])
+        allowed = torch.from_numpy(bits[:, :width].astype(np.bool_)).to(self.logits.device)
+        scores = self.logits[list(places), :width].float().masked_fill(~allowed, -torch.inf)
+        logps = torch.log_softmax(scores / temperature if temperature else scores, dim=-1)
+        if temperature:
+            ladder = logps.double().exp().cumsum(-1)
+            wanted = torch.tensor(draws, dtype=torch.double, device=ladder.device)[:, None]
+            tokens = torch.searchsorted(ladder, wanted * ladder[:, -1:], right=True).clamp(max=width - 1)
+        else:
+            tokens = scores.argmax(-1, keepdim=True)
+        return list(zip(tokens[:, 0].tolist(), logps.gather(1, tokens)[:, 0].tolist(), strict=True))
+
+    def feed(self, blocks: Sequence[Sequence[int]]) -> None:
+        """See `Session.feed`."""
         import torch
 
         size = max(len(block) for block in blocks)
@@ -228,14 +272,18 @@ class _Session:
         new = torch.tensor([[0] * (size - len(b)) + [1] * len(b) for b in blocks], device=self.mask.device)
         self.mask = torch.cat([self.mask, new.to(self.mask.dtype)], 1)
         places = (self.mask.cumsum(-1)[:, -size:] - 1).clamp(min=0) + self.shift
-        output = self.model(
-            input_ids=ids, attention_mask=self.mask, position_ids=places,
-            **{self.name: self.cache}, use_cache=True, logits_to_keep=1,
-        )  # fmt: skip
+        self.logits = self._run(input_ids=ids, attention_mask=self.mask, position_ids=places)
+
+    def _run(self, **given: Any) -> Any:
+        """The logits after the last column (rows x vocabulary)."""
+        import torch
+
+        with torch.inference_mode():
+            output = self.model(**given, **{self.name: self.cache}, use_cache=True, logits_to_keep=1)
         return output.logits[:, -1]
 
     def keep(self, places: Sequence[int]) -> None:
-        """Drop all rows but these."""
+        """See `Session.keep`."""
         import torch
 
         index = torch.tensor(places, device=self.mask.device)

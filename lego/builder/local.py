@@ -8,19 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from PIL import Image as Pillow
-
+from lego.builder import light, planning
 from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
+from lego.builder.decode import TorchSession
+from lego.builder.planning import seen
 from lego.builder.prompt import Form, form_of
-from lego.core.errors import PlanError, SettingsError
-from lego.core.values import Image
+from lego.core.errors import SettingsError
 
 MODULES = ("torch", "transformers", "llguidance")
-LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 2509.12883): about 750 tokens of Qwen-VL
-NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
-MAX_TOKENS = 1500  # of an answer: a thought of 600 characters and twelve steps with a sentence in each
-AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,14 @@ class Checkpoint:
     constraint: Constraint
     form: Form
 
+    def start(self, request: Request) -> TorchSession:
+        """See `lego.builder.planning.Network`."""
+        return TorchSession(self.model, inputs_of(self, [request]))
+
+    def text(self, ids: tuple[int, ...]) -> str:
+        """See `lego.builder.planning.Network`."""
+        return text_of(self, ids)
+
 
 class Local:
     """Plans with a vision-language model on this machine.
@@ -39,8 +43,9 @@ class Local:
     The weights are loaded with the first plan. One plan is made at a time, whichever thread asks.
 
     Args:
-        source: a folder that ``save_pretrained`` wrote (model and processor), or a hub id that is in the cache.
-        device: such as "cuda" or "cpu"; by default the best here.
+        source: a folder that ``save_pretrained`` wrote (model and processor), or a hub id that is in the cache. One
+            with graphs that `lego.rl.export` wrote runs in ONNX Runtime, without torch.
+        device: such as "cuda" or "cpu", with torch; by default the best here.
         download: fetch a hub id that is not in the cache.
 
     Raises:
@@ -48,11 +53,14 @@ class Local:
     """
 
     def __init__(self, source: str | Path, device: str | None = None, *, download: bool = False) -> None:
-        missing = [name for name in MODULES if find_spec(name) is None]
-        if missing:
-            hint = f"install {' and '.join(missing)} (the extra 'neural')"
-            raise SettingsError(f"the builder '{source}' needs {', '.join(missing)}", hint=hint, code="not_installed")
         folder = Path(source).expanduser()
+        self.light = device is None and light.exported(folder)  # much the quicker way: nothing to move, no torch
+        needed, extra = (light.MODULES, "nano") if (folder / light.TEXT).is_file() else (MODULES, "neural")
+        missing = [name for name in (() if self.light else MODULES) if find_spec(name) is None]
+        if missing:
+            missing = [name for name in needed if find_spec(name) is None]
+            hint = f"install {' and '.join(missing)} (the extra '{extra}')"
+            raise SettingsError(f"the builder '{source}' needs {', '.join(missing)}", hint=hint, code="not_installed")
         self.source = str(folder) if folder.is_dir() else str(source)
         if folder.is_dir() and not (folder / "config.json").is_file():
             hint = "give a folder that save_pretrained wrote: model and processor"
@@ -64,22 +72,18 @@ class Local:
         self.device = device
         self.download = download
         self._lock = threading.Lock()
-        self._loaded: Checkpoint | None = None
+        self._loaded: planning.Network | None = None
 
     def plan(self, request: Request) -> Plan:
         """Write a workflow for the request; see `Builder.plan`."""
-        from lego.builder.decode import generate
-
         with self._lock:
-            self._loaded = loaded = self._loaded or load(self.source, self.device, download=self.download)
-            matcher = loaded.constraint.start(loaded.form.grammar(request))
-            found = generate(
-                loaded.model, inputs_of(loaded, [request]), lambda _: matcher,
-                temperature=AGAIN if request.history else 0.0, seed=len(request.history), max_tokens=MAX_TOKENS,
-            )[0]  # fmt: skip
-        if not found.whole:
-            raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
-        return loaded.form.read(text_of(loaded, found.ids), request)
+            self._loaded = loaded = self._loaded or self._load()
+            return planning.plan(loaded, request)
+
+    def _load(self) -> planning.Network:
+        if self.light:
+            return light.Light(Path(self.source))
+        return load(self.source, self.device, download=self.download)
 
 
 def load(source: str, device: str | None = None, *, download: bool = False) -> Checkpoint:
@@ -138,13 +142,3 @@ def text_of(checkpoint: Checkpoint, ids: tuple[int, ...]) -> str:
     return str(
         checkpoint.processor.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     )
-
-
-def seen(image: Image) -> Pillow.Image:
-    """Return the picture that a model looks at: RGB, its long side at most 768 pixels, no thinner than it can read."""
-    picture = image.pil().convert("RGB")
-    scale = min(1.0, LONG_SIDE / max(picture.size))
-    wide, high = (max(1, round(side * scale)) for side in picture.size)
-    least = -(-max(wide, high) // NARROWEST)
-    size = max(wide, least), max(high, least)
-    return picture if size == picture.size else picture.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=2.0)

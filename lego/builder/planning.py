@@ -1,0 +1,57 @@
+"""From a request to a plan with a network at hand, whatever runs it: the one loop of all local builders."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from PIL import Image as Pillow
+
+from lego.builder.base import Plan, Request
+from lego.builder.constraint import Constraint
+from lego.builder.decode import Session, answers
+from lego.builder.prompt import Form
+from lego.core.errors import PlanError
+from lego.core.values import Image
+
+LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 2509.12883): about 750 tokens of Qwen-VL
+NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
+MAX_TOKENS = 1500  # of an answer: a thought of 600 characters and twelve steps with a sentence in each
+AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
+
+
+class Network(Protocol):
+    """A loaded checkpoint: its form, the constraint over its tokens, and a way to run it."""
+
+    @property
+    def form(self) -> Form: ...
+    @property
+    def constraint(self) -> Constraint: ...
+    def start(self, request: Request) -> Session:
+        """Read the picture and the prompt of a request."""
+        ...
+
+    def text(self, ids: tuple[int, ...]) -> str:
+        """Return an answer's text, special tokens included, without the token that ends it."""
+        ...
+
+
+def plan(network: Network, request: Request) -> Plan:
+    """Write a workflow for the request; see `Builder.plan`."""
+    matcher = network.constraint.start(network.form.grammar(request))
+    found = answers(
+        network.start(request), [matcher],
+        temperature=AGAIN if request.history else 0.0, seed=len(request.history), max_tokens=MAX_TOKENS,
+    )[0]  # fmt: skip
+    if not found.whole:
+        raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
+    return network.form.read(network.text(found.ids), request)
+
+
+def seen(image: Image) -> Pillow.Image:
+    """Return the picture that a model looks at: RGB, its long side at most 768 pixels, no thinner than it can read."""
+    picture = image.pil().convert("RGB")
+    scale = min(1.0, LONG_SIDE / max(picture.size))
+    wide, high = (max(1, round(side * scale)) for side in picture.size)
+    least = -(-max(wide, high) // NARROWEST)
+    size = max(wide, least), max(high, least)
+    return picture if size == picture.size else picture.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=2.0)
