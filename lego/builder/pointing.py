@@ -127,17 +127,9 @@ class Pointing:
         thing = rules.add(_thing(spelled, "segment" in _names(setting)))
         options = []
         for token, tool in setting.tools.items():
-            parts = [token]
-            place = mask_of(tool)
-            if place:
-                parts.append(self._where(rules, thing, setting) + ("" if place.required else "?"))
-            for name, own in setting.param_tokens(token).items():
-                param = tool.param(name)
-                assert param is not None
-                values = spelled.options(param)
-                if values:
-                    parts.append(rules.add(f"{own} {rules.add(values)}") + ("" if param.required else "?"))
-            options.append(rules.add(" ".join(parts)))
+            parts = self._call(rules, thing, setting, spelled, token, tool)
+            if parts:
+                options.append(rules.add(" ".join(parts)))
         calls = rules.add(" | ".join(options))
         chain = " ".join([calls, *[f"{calls}?"] * (MOST_CALLS - 1)])
         return f"start: <none> | {chain}\n{rules.text}"
@@ -185,6 +177,24 @@ class Pointing:
                 if param.name in call.args:
                     parts += [named[param.name], *spelled.value(param, call.args[param.name])]
         return "".join(parts)
+
+    def _call(
+        self, rules: _Rules, thing: str, setting: _Setting, spelled: Spelling, token: str, tool: Tooling
+    ) -> list[str]:
+        """The parts of a call of one tool; none if a value that it needs cannot be said here."""
+        parts = [token]
+        place = mask_of(tool)
+        if place:
+            parts.append(self._where(rules, thing, setting) + ("" if place.required else "?"))
+        for name, own in setting.param_tokens(token).items():
+            param = tool.param(name)
+            assert param is not None
+            values = spelled.options(param)
+            if values:
+                parts.append(rules.add(f"{own} {rules.add(values)}") + ("" if param.required else "?"))
+            elif param.required:
+                return []
+        return parts
 
     def _setting(self, request: Request) -> _Setting:
         known = {

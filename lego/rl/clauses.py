@@ -11,6 +11,7 @@ from typing import Any
 from lego.builder.calls import BOX, NOT, Call, mask_of
 from lego.builder.calls import DRAWN as DRAWN_MASK
 from lego.core.registry import Tool
+from lego.core.signature import REFERABLE
 from lego.rl import phrasings, slots
 from lego.rl.phrasings import Phrasing, Split
 
@@ -171,6 +172,10 @@ class _Filler:
             call.on = DRAWN_MASK
         if place and place.required and not call.on:
             raise ValueError(f"'{call.tool}' needs a thing")
+        if missing := [
+            p.name for p in tool.params if p.required and p.kind not in REFERABLE and p.name not in call.args
+        ]:
+            raise ValueError(f"'{call.tool}' needs '{missing[0]}'")
 
 
 def _spot(random: Random, order: str, language: str) -> str:

@@ -64,7 +64,7 @@ def _corpus(registry: Registry, vocabulary: Vocabulary, count: int) -> Iterable[
 
 def _tokenizer(vocabulary: Vocabulary, corpus: Iterable[str], pieces: int) -> Any:
     """Byte-pair pieces of lower-case words; a Chinese character and a sign stand alone."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     made = Tokenizer(models.BPE(unk_token="<unk>"))
@@ -72,6 +72,7 @@ def _tokenizer(vocabulary: Vocabulary, corpus: Iterable[str], pieces: int) -> An
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(r"[\u3400-\u9fff]"), "isolated"), pre_tokenizers.Whitespace()]
     )
+    made.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])  # llguidance reads tokens through it
     special = vocabulary.tokens
     inner = _stripped(corpus, special)
     made.train_from_iterator(

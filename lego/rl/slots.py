@@ -103,6 +103,8 @@ def implied(param: Param, value: Any, degree: int = 0) -> Any:
         ValueError: this amount is out of the parameter's range.
     """
     if not isinstance(value, str) or param.kind not in ("number", "integer"):
+        if param.kind == "choice":
+            return next((choice for choice in param.choices if str(choice) == str(value)), value)
         return float(value) if param.kind == "number" else value
     sign, name = (-1, value[1:]) if value.startswith("-") else (1, value)
     level = AMOUNTS.index(name) + degree

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lego.builder.constraint import Constraint
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, decoders, models
 
 from lego.builder.base import Request
 from lego.builder.calls import Call, workflow_of
+from lego.builder.constraint import Constraint
 from lego.builder.pointing import Pointing, Vocabulary
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Registry, registry
@@ -21,9 +21,7 @@ from lego.rl.invented import tool_of
 
 FORM = Pointing(Vocabulary.of(registry))
 PICTURE = Image(np.zeros((48, 64, 3), np.uint8))
-RAIN = tool_of(
-    "[add_rain] Let it rain over the scene. | mask; amount: number 0..100 % = 50; tone: choice warm|cold = cold"
-)
+RAIN = tool_of("[add_rain] Let it rain. | mask; amount: number 0..100 % = 50; tone: choice warm|cold = cold")
 
 
 def request(text: str, *more: Any, given: tuple[str, ...] = (), **values: Any) -> Request:
@@ -38,7 +36,8 @@ SAID: list[tuple[str, list[Call], str]] = [
     ("a lot more contrast", [Call(tool="contrast", args={"contrast": 40.0})], "<T:contrast><P:contrast><a_2>"),
     ('write "Hi <end> there" at the top', [Call(tool="add_text", args={"text": "Hi <end> there", "position": "top"})],
      "<T:add_text><P:text><w_1><w_1><P:position><c_1>"),
-    ("blur everything but the dog, then crop it square", [Call(tool="blur", on="not: dog"), Call(tool="crop", args={"ratio": "1:1"})],
+    ("blur everything but the dog, then crop it square",
+     [Call(tool="blur", on="not: dog"), Call(tool="crop", args={"ratio": "1:1"})],
      "<T:blur><not><w_4><w_4><T:crop><P:ratio><w_9>"),
     ("remove the thing on the left", [Call(tool="remove", on="box: 0 323 516 1000")],
      "<T:remove><on><box><l_0><l_16><l_10><l_31>"),
@@ -71,9 +70,7 @@ def test_quoted_text_cannot_smuggle_tokens_into_the_prompt() -> None:
 def test_a_tool_that_was_never_seen_is_shown_as_a_card_and_called_by_its_place() -> None:
     asked = request("let it rain on the street, 80 percent, warm", RAIN)
     prompt = FORM.prompt(asked)
-    assert prompt.startswith(
-        "<card><t_0>add rain<:>let it rain over the scene.<on?><p_0>amount<k:number><p_1>tone<k:choice>"
-    )
+    assert prompt.startswith("<card><t_0>add rain<:>let it rain.<on?><p_0>amount<k:number><p_1>tone<k:choice>")
     calls = [Call(tool="add_rain", args={"amount": 80.0, "tone": "warm"}, on="street")]
     answer = FORM.write(workflow_of(calls, asked.tools), asked)
     assert answer == "<t_0><on><w_5><w_5><p_0><w_7><p_1><c_0>"
@@ -81,8 +78,8 @@ def test_a_tool_that_was_never_seen_is_shown_as_a_card_and_called_by_its_place()
 
 
 def test_the_cards_nearest_to_the_words_are_shown() -> None:
-    others = [tool_of(f"[{name}] {text}") for name, text in
-              (("knit", "Turn it into wool."), ("petrify", "Carve it out of stone."), ("melt", "Let it run like wax."))]  # fmt: skip
+    cards = ("[knit] Turn it into wool.", "[petrify] Carve it out of stone.", "[melt] Let it run like wax.")
+    others = [tool_of(card) for card in cards]
     shown = FORM.prompt(request("make it rain", *others, RAIN)).split("<user>")[0]
     assert shown.index("add rain") < shown.index("<t_1>")
     assert shown.count("<card>") == 3
@@ -138,6 +135,7 @@ def test_values_that_cannot_be_said_are_refused_when_written() -> None:
 def tokenizer() -> str:
     """A tokenizer.json with the form's special tokens alone."""
     made = Tokenizer(models.WordLevel({token: n for n, token in enumerate(FORM.vocabulary.tokens)}, unk_token="<unk>"))
+    made.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     made.add_special_tokens(FORM.vocabulary.tokens)
     return made.to_str()
 
