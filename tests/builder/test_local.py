@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +150,22 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path, small: Image) -> No
     with pytest.raises(SettingsError, match="cannot be loaded") as caught:
         Local(tmp_path).plan(Request(small, "warmer", tuple(registry)))
     assert caught.value.code == "no_checkpoint"
+
+
+def test_a_hub_id_is_found_in_the_cache(one: Path, tmp_path: Path) -> None:
+    """The layout of the hub's cache: refs/main names a commit, snapshots/<commit> holds the files."""
+    home = tmp_path / "hub" / "models--someone--tiny"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text("c0ffee")
+    shutil.copytree(one, home / "snapshots" / "c0ffee")
+    code = (
+        "from lego.builder.local import load\n"
+        "found = load('someone/tiny', 'cpu')\n"
+        "print(found.form.max_steps, type(found.model).__name__)\n"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.stdout.split() == ["2", "LlavaForConditionalGeneration"], done.stderr[-2000:]
 
 
 def without(*modules: str) -> str:
