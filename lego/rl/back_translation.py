@@ -67,8 +67,8 @@ def back_translation(
     card over that of the best card. ``facts``: mean over the texts, colours and places of the deed (are they in the
     words?) and over the quoted texts, colours and numbers of the words (are they in the deed?), and whether the ways
     of asking that stand in the words imply the same direction.
-    ``covered``: share of the instruction's words, numbers, colours and quoted texts that some deed's card, places or
-    arguments hold; fillers left out.
+    ``covered``: mean over the clauses of the share of their words, numbers, colours and quoted texts that some deed's
+    card, places or arguments hold; fillers left out.
     ``inverted``: share of the pairs of deeds resting on each other whose clauses come the other way round.
 
     Args:
@@ -96,7 +96,7 @@ def back_translation(
     for deed in done:
         worth.append(0.0 if deed.signature in seen else best[deed.bound.step.id][0])
         seen.add(deed.signature)
-    called, covered = sum(worth) / len(worth), _covered(spans[len(clauses) - 1], done)
+    called, covered = sum(worth) / len(worth), _covered(spans[len(clauses) - 1], clauses, done)
     inverted = _inverted(done, {name: span for name, (_, span) in best.items()})
     both = 2 * called * covered / (called + covered) if called + covered else 0.0
     terms = {"called": called, "covered": covered, "inverted": inverted}
@@ -252,21 +252,26 @@ def _same_way(param: Param, value: Any, wanted: Any) -> bool:
     return value is not None and value * wanted >= 0
 
 
-def _covered(span: Span, done: Sequence[Deed]) -> float:
-    """Share of the whole instruction's words and facts that some deed holds."""
-    facts = [max(_held(fact, deed, span) for deed in done) for fact in span.facts]
-    named = {word for kind, value in span.facts if kind == "color" for word in value[1].split()}
-    words = [
-        t.text for t in span.tokens if t.kind in ("word", "known", "char") and not t.filler and t.text not in named
-    ]
-    known = [_vocabulary(deed.bound.tool) | _own(deed) for deed in done]
-    scores = facts + [max(_explained(word, have) for have in known) for word in words if word not in lexicon.AMOUNTS]
-    return sum(scores) / len(scores) if scores else 0.0
+def _covered(span: Span, clauses: Sequence[Sequence[Token]], done: Sequence[Deed]) -> float:
+    """Share of the words and facts of each clause that some deed holds, averaged over the clauses."""
+    known = [_vocabulary(deed.bound.tool) | _own(deed, span) for deed in done]
+    shares = []
+    for clause in clauses:
+        facts = list(_facts(clause))
+        named = {word for kind, value in facts if kind == "color" for word in value[1].split()}
+        words = [t.text for t in clause if t.kind == "word" and not t.filler and t.text not in named]
+        scores = [max(_held(fact, deed, span) for deed in done) for fact in facts]
+        scores += [max(_explained(word, have) for have in known) for word in words if word not in lexicon.AMOUNTS]
+        shares += [sum(scores) / len(scores)] if scores else []
+    return sum(shares) / len(shares) if shares else 0.0
 
 
-def _own(deed: Deed) -> frozenset[str]:
-    values = " ".join(str(value) for value in deed.said.values())
-    return frozenset(token.text for token in tokens_of(f"{deed.place} . {values}".replace('"', " ").lower()))
+def _own(deed: Deed, span: Span) -> frozenset[str]:
+    """The words of a deed's places and arguments; of texts and targets those that stand in the instruction rightly."""
+    free = {p.name for p in deed.bound.tool.params if p.kind == "string" and p.format in ("text", "")}
+    values = [str(value) for name, value in deed.said.items() if name not in free or _quoted(str(value), span)]
+    place = [deed.place] if all(_named(target, span) for target in deed.targets) else []
+    return frozenset(token.text for token in tokens_of(" . ".join([*place, *values]).replace('"', " ").lower()))
 
 
 @functools.lru_cache(maxsize=1024)
