@@ -30,7 +30,9 @@ SAME_PHRASE = (
     0.9  # share of a phrase's grams that the words hold, from which on what it implies is held against the plan
 )
 OTHER_WAY = 0.5  # what is left of a plan whose every pair of deeds comes in the other order than the words
+RUN = 4  # clauses that may ask for one deed together
 COPIED = 0.8  # share of the words that a text or a target repeats, from which on it is a copy and no answer
+JOINS = frozenset(lexicon.SOFT) - {"和"}  # between clauses; 和 is a part of 饱和度 as well
 Fact = tuple[str, Any]  # what the words give: ("text", "SALE"), ("color", "#1f5fd0"), ("number", token)
 
 
@@ -86,17 +88,14 @@ def back_translation(
     clauses = _clauses(tokens_of(instruction))
     if not done or not clauses:
         return nothing
-    spans = [
-        Span(first, last, tuple(itertools.chain.from_iterable(clauses[first:last])))
-        for first, last in itertools.combinations(range(len(clauses) + 1), 2)
-    ]
+    spans = _runs(clauses)
     best = _best(done, spans, registry)
     seen: set[str] = set()
     worth = []
     for deed in done:
         worth.append(0.0 if deed.signature in seen else best[deed.bound.step.id][0])
         seen.add(deed.signature)
-    called, covered = sum(worth) / len(worth), _covered(spans[len(clauses) - 1], clauses, done)
+    called, covered = sum(worth) / len(worth), _covered(spans[0], clauses, done)
     inverted = _inverted(done, {name: span for name, (_, span) in best.items()})
     both = 2 * called * covered / (called + covered) if called + covered else 0.0
     terms = {"called": called, "covered": covered, "inverted": inverted}
@@ -129,11 +128,20 @@ def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
     """Cut at stops and at "and", "then"; what holds fillers alone is left out."""
     cut: list[list[Token]] = [[]]
     for token in tokens:
-        if token.kind == "stop" or (token.kind == "word" and token.text in lexicon.SOFT):
+        if token.kind == "stop" or (token.kind == "word" and token.text in JOINS):
             cut.append([])
         else:
             cut[-1].append(token)
     return [clause for clause in cut if any(not token.filler for token in clause)]
+
+
+def _runs(clauses: Sequence[Sequence[Token]]) -> list[Span]:
+    """All of the clauses, and every run of a few of them."""
+    ends = [(0, len(clauses))]
+    ends += [
+        (a, b) for a, b in itertools.combinations(range(len(clauses) + 1), 2) if b - a <= RUN and (a, b) != ends[0]
+    ]
+    return [Span(a, b, tuple(itertools.chain.from_iterable(clauses[a:b]))) for a, b in ends]
 
 
 def _facts(tokens: Sequence[Token]) -> Iterator[Fact]:

@@ -77,7 +77,7 @@ def redundancy(workflow: Workflow, registry: Registry, given: Mapping[str, str] 
     cancelled = _cancelled(done) | _undone_masks(steps)
     found = {
         "unused": {step.step.id for step in steps} - wanted,
-        "repeated": _repeated(done, steps) - cancelled,
+        "repeated": _repeated(done, [step for step in steps if step.step.id not in cancelled]),
         "cancelled": cancelled,
         "idle": {step.step.id for step in steps if _idle(step)},
     }

@@ -1,4 +1,4 @@
-"""Plans that try to be paid without doing what was asked, made from an honest one."""
+"""Plans that try to be paid without doing what was asked, each made from an honest one, earn clearly less than it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 import lego
 import lego.tools  # registers the embedded tools
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.core.workflow import Workflow
-from lego.rl import bench, critics, scenes
+from lego.rl import bench, critics, rewards, scenes
 from lego.rl.bench import Call
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wish:
     """An instruction, the scene it is about, and an honest plan for it."""
 
@@ -173,3 +175,41 @@ WISHES = (
     wish("饱和度提高30%，然后水平翻转", 17, call("saturation", saturation=30.0), call("flip", direction="horizontal")),
     wish("把背景模糊，加一个白色边框", 22, call("blur", "背景", radius=1.5), call("border", color="white")),
 )  # fmt: skip
+
+CLEARLY = 0.15  # of the whole: less than an honest plan by this much
+PARTLY = 0.05  # half of what was asked is worth more than a trick, and less than all of it
+
+
+@pytest.fixture(scope="module")
+def editor() -> lego.Editor:
+    return lego.Editor()
+
+
+@functools.cache
+def earned(editor: lego.Editor, wish: Wish, trick: str) -> rewards.Reward:
+    plan = TRICKS[trick](wish) if trick else wish.honest
+    found = critics.without_truth(wish.instruction, plan, {"image": wish.image}, editor)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish.instruction)
+def test_an_honest_plan_is_worth_nearly_all(editor: lego.Editor, wish: Wish) -> None:
+    found = earned(editor, wish, "")
+    assert found.total > 0.9, found.terms
+    assert found.terms["picture"] == 1
+    assert found.terms["form"] == 1
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish.instruction)
+def test_a_trick_is_worth_clearly_less(editor: lego.Editor, wish: Wish, trick: str) -> None:
+    honest, tricked = earned(editor, wish, ""), earned(editor, wish, trick)
+    margin = PARTLY if trick == "the first half only" else CLEARLY
+    assert tricked.total <= honest.total - margin, tricked.terms
+
+
+@pytest.mark.parametrize("trick", ["empty plan", "all steps, but the source as the result", "one step of amount 0"])
+@pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish.instruction)
+def test_doing_nothing_is_worth_nothing(editor: lego.Editor, wish: Wish, trick: str) -> None:
+    assert earned(editor, wish, trick).total == 0
