@@ -11,6 +11,7 @@ three nearest to the instruction, and called by the card's place: `<t_0>`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from lego.builder.spelling import SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Tool
+from lego.core.signature import REFERABLE
 from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
@@ -105,6 +107,7 @@ class Pointing:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._index: tuple[tuple[str, ...], Index] | None = None
+        self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 
     def prompt(self, request: Request) -> str:
         """The cards of tools not known by heart, what is missing and given, and the numbered words."""
@@ -197,38 +200,20 @@ class Pointing:
         return parts
 
     def _setting(self, request: Request) -> _Setting:
-        known = {
-            f"<T:{tool.name}>": tool
-            for tool in request.tools
-            if self._usable(tool, request) and self.vocabulary.knows(tool)
-        }
-        new = [tool for tool in request.tools if not self.vocabulary.knows(tool) and self._usable(tool, request)]
+        known, new, absent = self._sorted(request.tools, "reference" in request.given)
         cards = self._nearest(new, request.instruction)
-        there = {tool.name for tool in known.values()}
-        absent = tuple(name for name in self.vocabulary.tools if name not in {t.name for t in request.tools})
-        tools = {token: known[token] for token in (f"<T:{n}>" for n in self.vocabulary.tools if n in there)}
-        return _Setting(
-            request,
-            tuple(words_of(request.instruction)),
-            tools | {f"<t_{n}>": tool for n, tool in enumerate(cards)},
-            cards,
-            absent,
-        )
+        tools = {**known, **{f"<t_{n}>": tool for n, tool in enumerate(cards)}}
+        return _Setting(request, tuple(words_of(request.instruction)), tools, cards, absent)
 
-    def _usable(self, tool: Tooling, request: Request) -> bool:
-        """Can a call of it be said: every required parameter, a picture to work on, a second one if it needs that?"""
-        pictures = [p for p in tool.params if p.kind == "image"]
-        second = [p for p in pictures[1:] if p.required and p.name != "before"]
-        rest = [p for p in tool.params if p.required and p.kind not in ("image", "mask")]
-        masks = [p for p in tool.params if p.kind == "mask"]
-        return (
-            bool(pictures)
-            and not pictures[0].many
-            and len(masks) <= 1
-            and not any(p.many for p in masks)
-            and (not second or "reference" in request.given)
-            and all(spelling.sayable(p) for p in rest)
-        )
+    def _sorted_afresh(
+        self, tools: tuple[Tooling, ...], second: bool
+    ) -> tuple[dict[str, Tooling], list[Tooling], tuple[str, ...]]:
+        """The tools with a token of their own by that token, those that need a card, and what is not on offer."""
+        by_heart = {tool.name: tool for tool in tools if self.vocabulary.knows(tool)}
+        new = [tool for tool in tools if tool not in by_heart.values() and _usable(tool, second)]
+        names = [name for name in self.vocabulary.tools if name in by_heart]
+        known = {f"<T:{name}>": by_heart[name] for name in names if _usable(by_heart[name], second)}
+        return known, new, tuple(name for name in self.vocabulary.tools if name not in by_heart)
 
     def _nearest(self, tools: Sequence[Tooling], instruction: str) -> tuple[Tooling, ...]:
         """The cards that share most letters with the instruction, best first."""
@@ -265,6 +250,20 @@ class Pointing:
         options += [f"<not> {thing}", *(f"<not> {d}" for d in drawn)] if "mask_invert" in names else []
         place = rules.add(" | ".join(options))
         return rules.add(f"{place} (<but> {thing})?") if "mask_subtract" in names else place
+
+
+def _usable(tool: Tooling, second: bool) -> bool:
+    """Can a call of it be said: a picture to work on, a second one if it needs that, every required parameter?"""
+    pictures = [p for p in tool.params if p.kind == "image"]
+    masks = [p for p in tool.params if p.kind == "mask"]
+    return (
+        bool(pictures)
+        and not pictures[0].many
+        and len(masks) <= 1
+        and not any(p.many for p in masks)
+        and (second or not any(p.required and p.name != "before" for p in pictures[1:]))
+        and all(spelling.sayable(p) for p in tool.params if p.required and p.kind not in REFERABLE)
+    )
 
 
 class _Rules:

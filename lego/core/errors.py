@@ -7,6 +7,7 @@
     ├── PlanError             no workflow could be made from the instruction
     ├── WorkflowError         a workflow is not valid; lists every problem
     ├── RecordError           a row of a data set cannot be read or written
+    ├── TrainingError         training cannot go on: a reward is no number, a judge does not answer
     └── StepError             a step failed while it ran
         ├── RefusedError      a tool declined rather than edit the wrong thing
         ├── StepTimeoutError  a step or the run took longer than allowed
@@ -88,6 +89,12 @@ class RecordError(LegoError):
     """A row of a data set cannot be read or written; ``where`` is the file and its line."""
 
     default_code = "bad_record"
+
+
+class TrainingError(LegoError):
+    """Training cannot go on: a reward is no number, a judge does not answer; ``where`` is the reward and the sample."""
+
+    default_code = "bad_reward"
 
 
 class StepError(LegoError):
