@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +23,6 @@ from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
 FILE = "lego.json"  # beside a checkpoint's config.json: which form it was trained on
-FORMS = {"json": "lego.builder.prompt:Json", "pointing": "lego.builder.pointing:Pointing"}
 MAX_THOUGHT = 600  # characters before the plan
 MAX_REASON = 200  # characters of a refusal
 THOUGHT = re.compile(r"\s*<think>(.*?)</think>", re.DOTALL)
@@ -142,6 +140,15 @@ class Json:
         return f"<think>{said}</think>{text}" if said else text
 
 
+def _pointing(tools: Mapping[str, Mapping[str, str]]) -> Form:
+    from lego.builder.pointing import Pointing, Vocabulary
+
+    return Pointing(Vocabulary(tools))
+
+
+FORMS: Mapping[str, Callable[..., Form]] = {"json": Json, "pointing": _pointing}
+
+
 def form_of(folder: Path) -> Form:
     """Return the form of a checkpoint: what its ``lego.json`` says, such as ``{"form": "pointing"}``; else `Json`.
 
@@ -152,14 +159,12 @@ def form_of(folder: Path) -> Form:
     try:
         options = json.loads(path.read_text(encoding="utf-8"))
         name = options.pop("form", "json")
-        module, _, kind = FORMS[name].partition(":")
-        made: Form = getattr(importlib.import_module(module), kind)(**options)
+        return FORMS[name](**options)
     except FileNotFoundError:
         return Json()
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         hint = f'such as {{"form": "json"}}; forms: {", ".join(FORMS)}'
         raise SettingsError(f"the checkpoint's form cannot be read: {error}", where=str(path), hint=hint) from None
-    return made
 
 
 def kinds_of(request: Request) -> dict[str, str]:
