@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,19 @@ def disc() -> Mask:
     """A soft disc in 40 x 30."""
     x, y = np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-1, 1, 30))
     return Mask((np.clip((0.6 - np.hypot(x, y)) * 8 + 0.5, 0, 1) * 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small checkpoint as training leaves it; copy it to change it."""
+    from tests.builder.small import build
+
+    return build(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with graphs for ONNX Runtime; copy it to change it."""
+    from lego.rl.export import export
+
+    return export(Path(shutil.copytree(trained, tmp_path_factory.mktemp("exported"), dirs_exist_ok=True)))

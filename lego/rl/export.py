@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from lego.builder import light, local
 from lego.builder.base import Request
 from lego.builder.light import Facts, Light
+from lego.core.codec import write_whole
 from lego.core.errors import SettingsError
 from lego.core.values import Image
 from lego.rl.graphs import Weights, picture_graph, text_graph
@@ -29,6 +29,8 @@ WANTED = {
     "text_config.hidden_act": "silu",
     "text_config.rope_parameters.rope_type": "default",
     "text_config.use_sliding_window": False,
+    "text_config.tie_word_embeddings": True,
+    "tie_word_embeddings": True,
 }  # of the configuration: what the graphs are written for
 
 
@@ -40,33 +42,36 @@ def export(folder: str | Path) -> Path:
     nothing of the graphs is left behind where they differ.
 
     Raises:
-        SettingsError: no checkpoint, one of another kind (code "not_exportable"), or weights that float16 cannot hold.
+        SettingsError: no checkpoint, one of another kind, or weights that float16 cannot hold (code "not_exportable").
+        ImageError: the disk is full or may not be written to.
     """
     folder = Path(folder)
     for name in ("config.json", light.WEIGHTS, light.TOKENIZER):
         if not (folder / name).is_file():
             raise _refused(folder, f"the checkpoint has no {name}", "give the folder that a stage of training wrote")
-    import onnx
     from transformers import AutoConfig, AutoProcessor
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     _check_kind(folder, config)
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-    for name in (light.PICTURE, light.TEXT):
-        (folder / name).unlink(missing_ok=True)
+    _forget(folder)
     _halve(folder / light.WEIGHTS)
     weights = Weights(folder / light.WEIGHTS)
     text = text_graph(config, weights)
     text.metadata_props.add(key=light.FACTS, value=_facts(folder, config, processor).model_dump_json())
-    onnx.save(picture_graph(config, weights), folder / light.PICTURE)
-    onnx.save(text, folder / light.TEXT)
+    write_whole(folder / light.PICTURE, picture_graph(config, weights).SerializeToString())
+    write_whole(folder / light.TEXT, text.SerializeToString())
     try:
         _compare(folder)
     except SettingsError:
-        for name in (light.PICTURE, light.TEXT):
-            (folder / name).unlink()
+        _forget(folder)
         raise
     return folder
+
+
+def _forget(folder: Path) -> None:
+    for name in (light.PICTURE, light.TEXT):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _check_kind(folder: Path, config: Any) -> None:
@@ -84,15 +89,19 @@ def _check_kind(folder: Path, config: Any) -> None:
 def _halve(path: Path) -> None:
     """Make the weights float16, whole or not at all."""
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file, save
 
-    weights = {name: weight.to(torch.float16) for name, weight in load_file(path).items()}
+    try:
+        weights = {name: weight.to(torch.float16) for name, weight in load_file(path).items()}
+    except SafetensorError as error:
+        raise _refused(
+            path.parent, f"{path.name} cannot be read: {error}", "is it whole? train on, or copy it again"
+        ) from None
     for name, weight in weights.items():
         if not bool(torch.isfinite(weight).all()):
             raise _refused(path.parent, f"float16 cannot hold {name}", "train with weight decay, or for less long")
-    made = path.with_suffix(".half")
-    save_file(weights, made, {"format": "pt"})
-    os.replace(made, path)
+    write_whole(path, save(weights, {"format": "pt"}))
 
 
 def _facts(folder: Path, config: Any, processor: Any) -> Facts:

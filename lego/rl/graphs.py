@@ -24,17 +24,11 @@ HIDDEN = -1e9  # before the softmax, of what may not be looked at
 
 
 class Weights:
-    """Where each weight lies in a safetensors file, by its name without ``model.``, which versions put elsewhere.
-
-    Raises:
-        OSError, ValueError: there is no such file, or it is none of safetensors.
-    """
+    """Where each weight lies in a safetensors file, by its name without ``model.``, which versions put elsewhere."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            if not 2 <= size <= path.stat().st_size - 8:
-                raise ValueError("no file of safetensors")
             header: dict[str, Any] = json.loads(file.read(size))
         header.pop("__metadata__", None)
         self.start = 8 + size
@@ -195,10 +189,8 @@ def text_graph(config: Any, weights: Weights) -> Any:
         x = graph.op("Add", x, graph.linear(inner, f"{layer}.mlp.down_proj"))
     last = graph.op("Gather", x, graph.constant([-1]))
     last = graph.rms_norm(last, "language_model.norm", text.rms_norm_eps)
-    head = next(
-        n for n in ("lm_head", "language_model.lm_head", "language_model.embed_tokens") if f"{n}.weight" in weights
-    )
-    graph.op("Squeeze", graph.linear(last, head), graph.constant([0]), name="logits")
+    logits = graph.linear(last, "language_model.embed_tokens")  # the words' table turned round: the two are tied
+    graph.op("Squeeze", logits, graph.constant([0]), name="logits")
     return graph.model(inputs, outputs)
 
 
