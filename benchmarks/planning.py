@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,7 +76,7 @@ def cold(folder: str) -> None:
     print(f"cold, fresh process: import {imported:.2f} s, with load and the first plan {planned:.2f} s")
 
 
-def warm(name: str, network: Any, encode: Callable[[str], list[int]]) -> None:
+def warm(name: str, network: Any) -> None:
     """Median milliseconds of each part for tasks of one, two and three calls."""
     made = (t for t in instructions.tasks(registry, "val", seed=5) if t.workflow and not t.invented)
     wanted = dict.fromkeys((1, 2, 3), TASKS)
@@ -95,7 +95,7 @@ def warm(name: str, network: Any, encode: Callable[[str], list[int]]) -> None:
         session = network.start(task.request)
         marks.append(time.perf_counter())
         teacher = network.form.write(task.workflow, task.request)
-        ids = [*encode(teacher), network.constraint.eos[0]]
+        ids = [*network.constraint.ids(teacher), network.constraint.eos[0]]
         marks.append(time.perf_counter())  # the teacher's own time is not counted
         found = answers(Told(session, ids), [matcher], max_tokens=300)[0]
         network.form.read(network.text(found.ids), task.request)
@@ -114,13 +114,12 @@ def main() -> None:
     folder = sys.argv[1]
     cold(folder)
     quick = Light(Path(folder))
-    encode = lambda text: list(quick.tokenizer.encode(text).ids)  # noqa: E731
-    warm("ONNX Runtime", quick, encode)
+    warm("ONNX Runtime", quick)
     if find_spec("torch") is not None:
         import torch
 
         torch.set_num_threads(1)
-        warm("torch       ", load(folder, "cpu"), encode)
+        warm("torch       ", load(folder, "cpu"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,14 @@ class Constraint:
         self._read: dict[str, Any] = {}
         self.n_vocab = int(self._tokens.vocab_size)
         self.eos: list[int] = list(self._tokens.eos_tokens)
+
+    def ids(self, text: str) -> list[int]:
+        """Return the tokens of a text, as the tokenizer itself would; special ones are known by their names."""
+        return list(self._tokens.tokenize_str(text, parse_special=True))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens, with the names of special ones."""
+        return str(self._tokens.decode_str(list(ids)))
 
     def start(self, grammar: str) -> Matcher:
         """Return a matcher at the start of an answer.

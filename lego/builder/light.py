@@ -8,6 +8,7 @@ the text as metadata.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -24,7 +25,7 @@ from lego.builder.prompt import form_of
 from lego.core.errors import SettingsError
 from lego.core.values import Image
 
-MODULES = ("onnxruntime", "tokenizers", "llguidance")
+MODULES = ("onnxruntime", "llguidance")
 PICTURE, TEXT, WEIGHTS, TOKENIZER = "picture.onnx", "text.onnx", "model.safetensors", "tokenizer.json"
 FACTS = "lego"  # the key of the metadata
 Past: TypeAlias = dict[str, NDArray[np.float32]]  # keys and values of each layer: heads x tokens x width
@@ -81,13 +82,11 @@ class Light:
             self._load(folder)
         except SettingsError:
             raise
-        except Exception as error:  # those of ONNX Runtime and of tokenizers have no common base
+        except Exception as error:  # those of ONNX Runtime have no common base
             why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise _broken(folder, f"the exported checkpoint cannot be loaded: {why}") from error
 
     def _load(self, folder: Path) -> None:
-        from tokenizers import Tokenizer
-
         for name in (PICTURE, TEXT, WEIGHTS, TOKENIZER):
             if not (folder / name).is_file():
                 raise _broken(folder, f"the exported checkpoint has no {name}")
@@ -96,13 +95,12 @@ class Light:
         self.facts = Facts.model_validate_json(self._text.get_modelmeta().custom_metadata_map.get(FACTS, "{}"))
         if self.facts.weights != header_digest(folder / WEIGHTS):
             raise _broken(folder, f"{TEXT} was made for other weights than those in {WEIGHTS}")
-        self.tokenizer = Tokenizer.from_str((folder / TOKENIZER).read_text(encoding="utf-8"))
-        self.tokenizer.no_padding()
-        self.tokenizer.no_truncation()
         logits, *caches = self._text.get_outputs()
         self.caches = [cache.name.removeprefix("next_") for cache in caches]
         self.past = {name: _nothing(cache.shape) for name, cache in zip(self.caches, caches, strict=True)}
-        self.constraint = Constraint(self.tokenizer.to_str(), logits.shape[0], list(self.facts.eos))
+        tokenizer = json.loads((folder / TOKENIZER).read_text(encoding="utf-8"))
+        tokenizer |= {"padding": None, "truncation": None}  # training leaves them as it last used them
+        self.constraint = Constraint(json.dumps(tokenizer), logits.shape[0], list(self.facts.eos))
 
     def start(self, request: Request) -> LightSession:
         """Read the picture and the prompt of a request."""
@@ -111,8 +109,7 @@ class Light:
 
     def ids(self, request: Request) -> list[int]:
         """Return the tokens of the prompt, those kept for the picture included."""
-        text = f"{self.facts.before}{self.form.prompt(request)}{self.facts.after}"
-        return list(self.tokenizer.encode(text).ids)
+        return self.constraint.ids(f"{self.facts.before}{self.form.prompt(request)}{self.facts.after}")
 
     def pixels(self, image: Image) -> NDArray[np.float32]:
         """Return the picture as the network takes it, 1 x 3 x side x side; the same numbers as SigLIP's processor."""
@@ -125,8 +122,7 @@ class Light:
 
     def text(self, ids: tuple[int, ...]) -> str:
         """Return an answer's text, special tokens included, without the token that ends it."""
-        kept = [token for token in ids if token not in self.facts.eos]
-        return str(self.tokenizer.decode(kept, skip_special_tokens=False))
+        return self.constraint.text([token for token in ids if token not in self.facts.eos])
 
     def run(self, ids: Sequence[int], features: NDArray[np.float32], past: Past) -> tuple[NDArray[np.float32], Past]:
         """Run the text's part over new tokens; return the logits after the last one, and the past with them."""

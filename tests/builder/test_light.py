@@ -24,6 +24,7 @@ from lego.core.errors import PlanError, SettingsError
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.rl import instructions
+from tests.builder.small import configure
 
 ROOT = Path(__file__).parents[2]
 TOKENS = 60  # of an answer: random weights write up to the limit
@@ -62,6 +63,7 @@ def planned_by(editor: Editor, picture: Image, words: str) -> str:
 def test_the_light_way_writes_the_same_tokens_as_transformers(ours: Light, theirs: Checkpoint) -> None:
     lengths = set()
     for task in itertools.islice(instructions.tasks(registry, "val", seed=7), 40):
+        assert ours.ids(task.request) == local.inputs_of(theirs, [task.request])["input_ids"][0].tolist()
         grammar = ours.form.grammar(task.request)
         assert grammar == theirs.form.grammar(task.request)
         one = answers(ours.start(task.request), [ours.constraint.start(grammar)], max_tokens=TOKENS)[0]
@@ -105,6 +107,18 @@ def test_words_of_any_kind_become_the_same_tokens(ours: Light, theirs: Checkpoin
     assert ours.ids(request) == local.inputs_of(theirs, [request])["input_ids"][0].tolist()
 
 
+def test_a_tokenizer_that_was_saved_while_it_padded_pads_nothing(ours: Light, tmp_path: Path, folder: Path) -> None:
+    other = Path(shutil.copytree(folder, tmp_path / "padding"))
+    facts = {"strategy": {"Fixed": 300}, "direction": "Left", "pad_to_multiple_of": None, "pad_id": 0,
+             "pad_type_id": 0, "pad_token": "<pad>"}  # fmt: skip
+    configure(other, light.TOKENIZER, padding=facts, truncation=None)
+    request = Request(Image(np.zeros((9, 9, 3), np.uint8)), WORDS[0], tuple(registry))
+    padded = Light(other)
+    assert padded.ids(request) == ours.ids(request)
+    assert padded.form.grammar(request) == ours.form.grammar(request)
+    assert padded.constraint.start("start: <none>").forced() == ours.constraint.start("start: <none>").forced()
+
+
 def test_the_picture_matters(ours: Light) -> None:
     pictures = [Image(np.full((50, 50, 3), shade, np.uint8)) for shade in (0, 255)]
     dark, bright = (ours.start(Request(picture, WORDS[0], tuple(registry))).logits for picture in pictures)
@@ -137,7 +151,8 @@ def test_an_editor_plans_with_it(folder: Path, small: Image) -> None:
 def test_it_plans_where_torch_and_transformers_cannot_be_imported(folder: Path, small: Image) -> None:
     code = (
         "import sys\n"
-        "for name in ('torch', 'transformers', 'safetensors', 'jinja2', 'onnx'): sys.modules[name] = None\n"
+        "for name in ('torch', 'transformers', 'tokenizers', 'safetensors', 'jinja2', 'onnx'):\n"
+        "    sys.modules[name] = None\n"
         "import numpy as np\n"
         "from lego import Editor, Image\n"
         "from lego.core.errors import PlanError\n"
