@@ -78,7 +78,7 @@ def _tokenizer(vocabulary: Vocabulary, corpus: Iterable[str], pieces: int) -> An
     made.train_from_iterator(
         inner, trainers.BpeTrainer(vocab_size=len(special) + pieces, special_tokens=special, min_frequency=2)
     )
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=made,
         unk_token="<unk>",
         pad_token="<pad>",
@@ -119,7 +119,7 @@ def _processor(tokenizer: Any) -> Any:
     from transformers import LlavaProcessor
     from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-    return LlavaProcessor(  # type: ignore[no-untyped-call]
+    return LlavaProcessor(
         image_processor=SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE}),
         tokenizer=tokenizer,
         patch_size=PATCH,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import KINDS, build
 
 import lego.tools  # registers the embedded tools
 from lego.builder.base import Request
@@ -17,6 +16,7 @@ from lego.builder.decode import Completion, generate
 from lego.builder.local import Checkpoint, inputs_of, load, text_of
 from lego.core.registry import registry
 from lego.core.values import Image
+from tests.builder.models import KINDS, build
 
 TOOLS = tuple(registry)[:10]
 WORDS = ("warmer", "make the picture a good deal darker, please", "sepia")

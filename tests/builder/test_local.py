@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import KINDS, build
 from typer.testing import CliRunner
 
 import lego.tools  # registers the embedded tools
@@ -25,6 +24,7 @@ from lego.core.errors import PlanError, SettingsError
 from lego.core.registry import Registry, registry
 from lego.core.trace import Planned
 from lego.core.values import Image
+from tests.builder.models import KINDS, build
 
 ROOT = Path(__file__).parents[2]
 
