@@ -14,7 +14,7 @@ from lego.rl import instructions, phrasings
 from lego.rl.instructions import Task
 from lego.rl.phrasings import Split, split_of
 
-FORM = Pointing(Vocabulary.of(registry))
+FORM = Pointing(Vocabulary.of(registry).tools)
 
 
 def some(split: Split = "train", seed: int = 0, count: int = 300, unseen: bool = True) -> list[Task]:
