@@ -289,22 +289,3 @@ def test_the_grammar_of_all_tools_is_ready_at_once(bytewise: Constraint) -> None
     grammar = workflow_grammar(list(default_registry), {"image": "image", "reference9": "image"})
     Constraint("byte").start(grammar)
     assert time.perf_counter() - start < 1.0
-
-
-def test_a_grammar_that_cannot_be_read_and_a_token_that_is_not_allowed_are_errors(bytewise: Constraint) -> None:
-    with pytest.raises(ValueError, match="cannot be read"):
-        bytewise.start("start: nothing")
-    with pytest.raises(ValueError, match="not allowed"):
-        bytewise.start('start: "a"').take(ord("b"))
-
-
-def test_a_matcher_copies_itself_and_knows_its_end(bytewise: Constraint) -> None:
-    matcher = bytewise.start('start: "ab" | "ac"')
-    assert matcher.forced() == [ord("a")]
-    matcher.take(ord("a"))
-    twin = matcher.copy()
-    twin.take(ord("c"))
-    assert twin.done
-    assert np.flatnonzero(twin.allowed()).tolist() == bytewise.eos
-    assert not matcher.done
-    assert np.flatnonzero(matcher.allowed()).tolist() == [ord("b"), ord("c")]
