@@ -19,7 +19,7 @@ import lego.tools  # registers the embedded tools
 from lego import Editor
 from lego.builder import open as open_builder
 from lego.builder.base import Request
-from lego.builder.local import LONG_SIDE, Local, seen
+from lego.builder.local import LONG_SIDE, Local, inputs_of, load, seen
 from lego.cli import app
 from lego.core.errors import PlanError, SettingsError
 from lego.core.registry import Registry, registry
@@ -111,6 +111,17 @@ def test_the_model_sees_a_picture_of_bounded_size() -> None:
     assert seen(large).size == (256, LONG_SIDE)
     assert seen(Image(np.zeros((10, 20, 3), np.uint8))).size == (20, 10)
     assert min(seen(Image(np.zeros((1, 2000, 3), np.uint8))).size) * 50 >= LONG_SIDE
+
+
+def test_a_chat_template_that_begins_the_thought_leaves_it_to_the_grammar(
+    one: Path, few: Registry, small: Image
+) -> None:
+    """Templates of thinking models end in the tag; with it there, a plan would be said inside the thought."""
+    checkpoint = load(str(one), "cpu")
+    asked = [Request(small, "warmer", tuple(few))]
+    plain = inputs_of(checkpoint, asked)["input_ids"]
+    checkpoint.processor.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
+    assert inputs_of(checkpoint, asked)["input_ids"].tolist() == plain.tolist()
 
 
 def test_the_command_line_plans_with_a_folder(one: Path, tmp_path: Path) -> None:
