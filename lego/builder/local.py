@@ -21,6 +21,7 @@ MODULES = ("torch", "transformers", "llguidance")
 LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 2509.12883): about 750 tokens of Qwen-VL
 NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
 MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
+MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 THINKING = "<think>\n"  # some chat templates begin the thought themselves; the grammar begins it, or does not
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
@@ -72,6 +73,12 @@ class Local:
         """Write a workflow for the request; see `Builder.plan`."""
         from lego.builder.decode import generate
 
+        if not request.instruction.strip():
+            raise PlanError("the instruction is empty", hint="say what to do", code="empty")
+        if len(request.instruction) > MAX_INSTRUCTION:
+            raise PlanError(
+                f"the instruction has over {MAX_INSTRUCTION} characters", hint="ask for less", code="too_long"
+            )
         with self._lock:
             self._loaded = loaded = self._loaded or load(self.source, self.device, download=self.download)
             matcher = loaded.constraint.start(loaded.form.grammar(request))
