@@ -199,7 +199,7 @@ def _registry(tools: tuple[Tool[..., Any], ...]) -> Registry:
 
 @functools.lru_cache(maxsize=16)
 def _told(tools: tuple[Tool[..., Any], ...], max_steps: int) -> tuple[str, str]:
-    """The cards and the examples. All cards are shown; where thousands are offered, a ranking by the words goes here."""
+    """The cards and the examples. All cards are shown; where thousands are offered, a ranking by words goes here."""
     cards = "\n".join(["Tools:", *(f"- {tool.line_of_prompt}" for tool in tools)])
     known = [(text, plan) for text, plan in _examples(tools) if len(plan.steps) <= max_steps]
     plans = [f"Instruction: {_quoted(text)}\n{_compact(_Canon(plan, tools).data(max_steps))}" for text, plan in known]
@@ -307,6 +307,8 @@ class _Canon:
             r for r in self.results if r not in own[:1] and self._kind(r) == "image" and self._step(r) in self.ids
         ]
         results = list(dict.fromkeys([*own[:1], *pictures, *self.results]))
+        if any(self._step(r) not in self.ids for r in results):
+            raise _unwritable("a given value as a result")
         lone = (
             len(results) == 1 or chief or pictures or not any(o.kind == "image" for s in self.made.values() for o in s)
         )
