@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from lego.core.errors import SettingsError
 
 if __name__ != "lego.builder":
@@ -9,18 +12,20 @@ if __name__ != "lego.builder":
 
 from lego.builder.base import Builder
 
-NAMES = ("rules",)
-
 
 def open(name: str) -> Builder:
-    """Return the builder of that name.
+    """Return the builder of that name: "rules", or a vision-language model by its folder or hub id.
 
     Raises:
-        SettingsError: there is none.
+        SettingsError: there is none, or it cannot be loaded here.
     """
     if name == "rules":
         from lego.builder.rules import Rules
 
         return Rules()
-    hint = f"this release has {', '.join(NAMES)}; language models come with a later one"
+    if ("/" in name and "://" not in name) or os.sep in name or Path(name).is_dir():
+        from lego.builder.local import Local
+
+        return Local(name)
+    hint = "'rules', the folder of a vision-language model, or its hub id"
     raise SettingsError(f"there is no builder '{name}'", hint=hint, code="unknown_builder")

@@ -1,0 +1,243 @@
+"""Decoding under a grammar: the prompt runs once, and the network is asked only where there is a choice.
+
+`generate` of transformers appends one token at a time. A plan is mostly scaffold that the grammar forces, so here a
+whole forced run goes through the network as one block, and rows of one prompt share its pass and its cache.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+COMPACT = 0.75  # finished rows leave the batch when they are over a quarter of it: leaving copies the cache
+
+
+class Matcher(Protocol):
+    """What decoding wants from `lego.builder.constraint.Matcher`."""
+
+    n_vocab: int
+
+    @property
+    def done(self) -> bool: ...
+    def copy(self) -> Any: ...
+    def mask(self) -> NDArray[np.uint8]: ...
+    def forced(self) -> list[int]: ...
+    def take(self, token: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One answer.
+
+    Attributes:
+        ids: its tokens; an ending token is among them only where the answer could have gone on.
+        free: for each token, was it a choice among several?
+        logps: for each token, the log-probability that it was drawn with (over the allowed tokens, tempered; at
+            temperature 0 untempered); 0 where nothing was chosen.
+        masks: the allowed tokens at each free place, as `Matcher.mask` packs them: free places x bytes.
+        whole: False if it was cut at ``max_tokens``.
+    """
+
+    ids: tuple[int, ...]
+    free: tuple[bool, ...]
+    logps: tuple[float, ...]
+    masks: NDArray[np.uint8]
+    whole: bool
+
+
+def generate(
+    model: Any,
+    inputs: Mapping[str, Any],
+    matcher_factory: Callable[[int], Matcher],
+    *,
+    count: int = 1,
+    temperature: float = 0.0,
+    seed: int = 0,
+    max_tokens: int = 1024,
+) -> list[Completion]:
+    """Return ``count`` answers for each prompt, the answers of a prompt next to each other.
+
+    Args:
+        model: an image-text-to-text model of transformers with a plain attention cache (LLaVA, Qwen-VL, ...).
+        inputs: what its processor gave, on the model's device: ``input_ids`` (prompts x length), the pictures, and for
+            prompts of different lengths an ``attention_mask`` with the padding on the left.
+        matcher_factory: called once for each prompt, by its number, for a matcher at the start of an answer.
+        temperature: 0 takes the likeliest token.
+        seed: of each row's own stream of random numbers: an answer does not depend on its neighbours.
+        max_tokens: of an answer.
+    """
+    import torch
+
+    prompts = inputs["input_ids"].shape[0]
+    starts = [_Row(matcher_factory(number), max_tokens) for number in range(prompts)]
+    for row in starts:
+        row.settle()
+    rows = [row.copy(seed, number) for row in starts for number in range(count)]
+    with torch.inference_mode():
+        session = _Session(model, inputs, count)
+        logits, live = session.logits, list(range(len(rows)))
+        while live:
+            _choose([rows[r] for r in live], logits, temperature)
+            kept = [place for place, r in enumerate(live) if not rows[r].ended]
+            if not kept:
+                break
+            if len(kept) <= COMPACT * len(live):
+                session.keep(kept)
+                live = [live[place] for place in kept]
+            waiting = sorted(len(rows[r].pending) for r in live if not rows[r].ended)
+            size = waiting[len(waiting) // 2]  # half of the rows are through at once; longer runs go on beside them
+            logits = session.feed([rows[r].next_block(size) for r in live])
+    return [row.completion() for row in rows]
+
+
+class _Row:
+    """One answer under way."""
+
+    def __init__(self, matcher: Matcher, max_tokens: int) -> None:
+        self.matcher = matcher
+        self.left = max_tokens
+        self.ids: list[int] = []
+        self.free: list[bool] = []
+        self.logps: list[float] = []
+        self.masks: list[NDArray[np.uint8]] = []
+        self.pending: list[int] = []  # taken, but not yet seen by the network
+        self.mask: NDArray[np.uint8] | None = None  # the choice that waits for logits
+        self.ended = False
+        self.random = np.random.default_rng(0)
+
+    def copy(self, seed: int, number: int) -> _Row:
+        """A row at the same place with random numbers of its own."""
+        twin = _Row(self.matcher.copy(), self.left)
+        twin.ids, twin.free, twin.logps = list(self.ids), list(self.free), list(self.logps)
+        twin.pending, twin.mask, twin.ended = list(self.pending), self.mask, self.ended
+        twin.random = np.random.default_rng([seed, number])
+        return twin
+
+    def settle(self) -> None:
+        """Take everything that is forced, up to the next choice or the end."""
+        while not self.matcher.done and self.left > 0:
+            run = self.matcher.forced()
+            if not run:
+                mask = self.matcher.mask()
+                if int(np.bitwise_count(mask).sum()) > 1:
+                    self.mask = mask
+                    return
+                run = [int(np.flatnonzero(np.unpackbits(mask, bitorder="little"))[0])]
+            for token in run[: self.left]:
+                self._take(token, False, 0.0)
+        self.ended = True
+
+    def choose(self, token: int, logp: float) -> None:
+        """Take a token that was a choice, and whatever it forces."""
+        assert self.mask is not None
+        self.masks.append(self.mask)
+        self.mask = None
+        self._take(token, True, logp)
+        self.settle()
+
+    def _take(self, token: int, free: bool, logp: float) -> None:
+        self.matcher.take(token)
+        self.left -= 1
+        self.ids.append(token)
+        self.free.append(free)
+        self.logps.append(logp)
+        self.pending.append(token)
+
+    def next_block(self, size: int) -> list[int]:
+        """The next tokens for the network; none once the answer has ended."""
+        if self.ended:
+            return []
+        block, self.pending = self.pending[:size], self.pending[size:]
+        return block
+
+    def completion(self) -> Completion:
+        width = (self.matcher.n_vocab + 7) // 8
+        masks = np.stack(self.masks) if self.masks else np.zeros((0, width), np.uint8)
+        return Completion(tuple(self.ids), tuple(self.free), tuple(self.logps), masks, self.matcher.done)
+
+
+def _choose(rows: Sequence[_Row], logits: Any, temperature: float) -> None:
+    """Let every row that has been fed up to its choice choose."""
+    import torch
+
+    ready = [place for place, row in enumerate(rows) if row.mask is not None and not row.pending and not row.ended]
+    if not ready:
+        return
+    chosen = [rows[place] for place in ready]
+    bits = np.unpackbits(np.stack([row.mask for row in chosen if row.mask is not None]), axis=1, bitorder="little")
+    width = min(bits.shape[1], logits.shape[1])
+    allowed = torch.from_numpy(bits[:, :width].astype(np.bool_)).to(logits.device)
+    scores = logits[ready, :width].float().masked_fill(~allowed, -torch.inf)
+    logps = torch.log_softmax(scores / temperature if temperature else scores, dim=-1)
+    if temperature:
+        ladder = logps.double().exp().cumsum(-1)
+        draws = torch.tensor([[row.random.random()] for row in chosen], dtype=torch.double, device=logits.device)
+        tokens = torch.searchsorted(ladder, draws * ladder[:, -1:], right=True).clamp(max=width - 1)
+    else:
+        tokens = scores.argmax(-1, keepdim=True)
+    found = logps.gather(1, tokens)
+    for row, token, logp in zip(chosen, tokens[:, 0].tolist(), found[:, 0].tolist(), strict=True):
+        row.choose(token, logp)
+
+
+class _Session:
+    """The network's side: one cache, whose columns a row may leave empty.
+
+    Blocks of different lengths are padded on the left, so the last column is always the last token. The padding
+    stays in the cache as columns that the row's attention mask hides; places are counted without them.
+    """
+
+    def __init__(self, model: Any, inputs: Mapping[str, Any], count: int) -> None:
+        import torch
+        from transformers import DynamicCache
+
+        self.model = model
+        plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        names = inspect.signature(plain.forward).parameters
+        self.name = "cache" if "cache" in names else "past_key_values"  # renamed in transformers 5
+        self.cache = DynamicCache()
+        given = dict(inputs)
+        mask = given.get("attention_mask")
+        mask = torch.ones_like(given["input_ids"]) if mask is None else mask
+        turning = next((m for m in plain.modules() if hasattr(m, "rope_deltas")), None)
+        if turning is None:
+            given["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+        else:
+            turning.rope_deltas = None  # of an earlier picture
+        given["attention_mask"] = mask
+        output = model(**given, **{self.name: self.cache}, use_cache=True, logits_to_keep=1)
+        shift = None if turning is None else turning.rope_deltas
+        self.shift = torch.zeros_like(mask[:, :1]) if shift is None else shift.to(mask.device)
+        self.logits = output.logits[:, -1].repeat_interleave(count, 0)
+        self.mask = mask.repeat_interleave(count, 0)
+        self.shift = self.shift.repeat_interleave(count, 0)
+        if count > 1:
+            self.cache.batch_repeat_interleave(count)
+
+    def feed(self, blocks: Sequence[Sequence[int]]) -> Any:
+        """Run a block of tokens for each row; return the logits after each row's last token (rows x vocabulary)."""
+        import torch
+
+        size = max(len(block) for block in blocks)
+        ids = torch.tensor([[0] * (size - len(b)) + list(b) for b in blocks], device=self.mask.device)
+        new = torch.tensor([[0] * (size - len(b)) + [1] * len(b) for b in blocks], device=self.mask.device)
+        self.mask = torch.cat([self.mask, new.to(self.mask.dtype)], 1)
+        places = (self.mask.cumsum(-1)[:, -size:] - 1).clamp(min=0) + self.shift
+        output = self.model(
+            input_ids=ids, attention_mask=self.mask, position_ids=places,
+            **{self.name: self.cache}, use_cache=True, logits_to_keep=1,
+        )  # fmt: skip
+        return output.logits[:, -1]
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Drop all rows but these."""
+        import torch
+
+        index = torch.tensor(places, device=self.mask.device)
+        self.cache.batch_select_indices(index)
+        self.mask, self.shift = self.mask[index], self.shift[index]
