@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lego.builder.constraint import Constraint
+from lego.builder.local import Checkpoint
 from lego.builder.processors import load_processor
 from lego.builder.prompt import FILE as FORM_FILE
 from lego.builder.prompt import Form, form_of
-
 from lego.core.errors import SettingsError, TrainingError
 from lego.core.registry import Registry
 from lego.rl.head import add_head
@@ -32,6 +34,12 @@ class Learner:
     def tokenizer(self) -> Any:
         """Of the processor."""
         return self.processor.tokenizer
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """What `lego.builder.local` plans with: the network under the grammar."""
+        width = self.model.config.get_text_config().vocab_size
+        return Checkpoint(self.model, self.processor, Constraint(self.tokenizer, width), self.form)
 
     def save(self, folder: Path) -> Path:
         """Write a folder that `lego.builder.open` takes; adapters are merged into a copy of the weights.

@@ -50,6 +50,7 @@ class Stage(_Part):
             decay, largest norm of a gradient.
         accumulate: passes whose gradients make one step.
         save_every: steps between checkpoints; 0 for ten in all.
+        exam_every: steps between exams (see `Evaluation`), after which the best model is kept; 0 for none.
     """
 
     data: Data = Data()
@@ -62,6 +63,7 @@ class Stage(_Part):
     clip: float = Field(1.0, gt=0)
     accumulate: int = Field(1, ge=1)
     save_every: int = Field(0, ge=0)
+    exam_every: int = Field(0, ge=0)
 
     @property
     def every(self) -> int:
@@ -106,11 +108,10 @@ class Grpo(Stage):
 
 
 class Evaluation(_Part):
-    """Held-out accuracy, greedy under the grammar: how many tasks, and after how many steps of a stage; 0 for never."""
+    """An exam: the share of so many held-out tasks that are planned as meant, greedy under the grammar."""
 
     data: Data = Data(split="val")
-    count: int = Field(300, ge=0)
-    every: int = Field(0, ge=0)
+    count: int = Field(300, ge=1)
 
 
 class Lora(_Part):
@@ -158,7 +159,7 @@ class Recipe(_Part):
     deepspeed: str = ""
     lora: Lora | None = None
     vllm: Vllm | None = None
-    evaluation: Evaluation = Evaluation(count=300, every=0)
+    evaluation: Evaluation = Evaluation(count=300)
     sft: Sft
     grpo_gt: Grpo
     grpo_free: Grpo
@@ -196,21 +197,23 @@ class Recipe(_Part):
             return max(1, round(value * factor)) if value else 0
 
         stages = {
-            name: part.model_copy(update={"steps": times(part.steps), "save_every": times(part.save_every)})
+            name: part.model_copy(
+                update={key: times(getattr(part, key)) for key in ("steps", "save_every", "exam_every")}
+            )
             for name, part in self.stages.items()
         }
-        exam = {"count": times(self.evaluation.count), "every": times(self.evaluation.every)}
+        exam = {"count": times(self.evaluation.count)}
         return self.model_copy(update={**stages, "evaluation": self.evaluation.model_copy(update=exam)})
 
     def smoke(self) -> Recipe:
         """Return a recipe that goes through all stages with two or three steps of few examples each."""
-        short = {"save_every": 1, "accumulate": 1}
+        short = {"save_every": 1, "accumulate": 1, "exam_every": 1}
         rl = {**short, "steps": 2, "prompts": 2, "group": 4, "minibatch": 0, "execute": True, "max_tokens": 48}
         parts = {
             "sft": self.sft.model_copy(update={**short, "steps": 3, "batch": 8, "bucket": 1}),
             "grpo_gt": self.grpo_gt.model_copy(update=rl),
             "grpo_free": self.grpo_free.model_copy(update={**rl, "judge": None}),
-            "evaluation": self.evaluation.model_copy(update={"count": 8, "every": 1}),
+            "evaluation": self.evaluation.model_copy(update={"count": 8}),
         }
         return self.model_copy(update={**parts, **(SMOKE if self.model == "nano" else {"workers": 0})})
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from trl import SFTConfig, SFTTrainer
 
+from lego.builder.local import seen
 from lego.core.registry import Registry
 from lego.rl import supply
 from lego.rl.checkpoint import Learner
@@ -54,7 +55,7 @@ def row(example: supply.Example) -> dict[str, Any]:
     return {
         "prompt": [{"role": "user", "content": example.prompt}],
         "completion": [{"role": "assistant", "content": example.answer}],
-        "image": example.task.request.image.pil(),
+        "image": seen(example.task.request.image),
     }
 
 

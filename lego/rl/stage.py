@@ -110,7 +110,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
 
     Args:
         exam: gives the held-out accuracy of the network as it is; the best one is kept in the folder ``best``.
-        every: steps between exams; 0 for never.
+        every: steps between exams.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         lines = [line for line in metrics_of(self.out) if line["step"] <= state.global_step]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (self.out / METRICS).write_text(text, encoding="utf-8")
-        if self.exam and self.every and not (self.out / "best").exists():
+        if self.exam and not (self.out / "best").exists():
             self._sit(state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **more: Any) -> None:
@@ -143,7 +143,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         took = time.monotonic() - self.begun
         left = took / done * (state.max_steps - state.global_step) if took > STEADY else None
         self.listen(Progress(self.name, state.global_step, state.max_steps, dict(self.last), left))
-        if self.exam and self.every and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
+        if self.exam and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
             self._sit(state.global_step)
 
     def _sit(self, step: int) -> None:
