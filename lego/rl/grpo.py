@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +52,7 @@ def trainer(
         for number, task in enumerate(_usable(stage, registry, done // WINDOW)):
             if number >= done % WINDOW:
                 prompt = [{"role": "user", "content": learner.form.prompt(task.request)}]
-                yield {"prompt": prompt, "image": seen(task.request.image), "task": task}
+                yield {"prompt": prompt, "image": seen(task.request.image), "task": _Held(task)}
 
     made = Reinforcement(
         learner.checkpoint,
@@ -65,6 +66,16 @@ def trainer(
         peft_config=adapters(recipe.lora),
     )
     return watched(made, watch)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A task in a row of TRL's data, which it copies deeply for every answer: all the tools' cards, ten times over."""
+
+    task: supply.Task
+
+    def __deepcopy__(self, memo: Any) -> _Held:
+        return self
 
 
 def _usable(stage: Grpo, registry: Registry, window: int) -> Iterator[supply.Task]:
@@ -111,7 +122,7 @@ def _reward(name: str, environment: Environment, checkpoint: Checkpoint) -> Any:
 
     def reward(completion_ids: Sequence[Any], task: Sequence[Any], log_metric: Any, **more: Any) -> list[float | None]:
         texts = [text_of(checkpoint, tuple(ids)) for ids in completion_ids]
-        found = environment.judge(task, texts)
+        found = environment.judge([held.task for held in task], texts)
         for term, value in means(found).items():
             log_metric(term, value)
         return [judged.total for judged in found]
@@ -149,7 +160,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
             add_head(base_of(self.accelerator.unwrap_model(self.ref_model)))
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._tasks = [example["task"] for example in inputs]
+        self._tasks = [example["task"].task for example in inputs]
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.use_vllm:
             return batch
