@@ -23,7 +23,7 @@ def open(name: str) -> Builder:
         from lego.builder.rules import Rules
 
         return Rules()
-    if ("/" in name and "://" not in name) or os.sep in name or Path(name).is_dir():
+    if ("://" not in name and {"/", os.sep} & set(name)) or Path(name).is_dir():
         from lego.builder.local import Local
 
         return Local(name)

@@ -6,6 +6,7 @@ whole forced run goes through the network as one block, and rows of one prompt s
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+ROOM = 32  # columns kept free behind a cache
 COMPACT = 0.75  # finished rows leave the batch when they are over a quarter of it: leaving copies the cache
 
 
@@ -185,6 +187,33 @@ def _choose(rows: Sequence[_Row], logits: Any, temperature: float) -> None:
         row.choose(token, logp)
 
 
+@functools.cache
+def _roomy_layer() -> Any:
+    """A layer of a cache that grows into room kept behind it: copying all of it for each token took half the time."""
+    import torch
+    from transformers.cache_utils import DynamicLayer
+
+    class Roomy(DynamicLayer):  # type: ignore[misc]
+        def update(self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            if not self.is_initialized:
+                self.lazy_initialization(key_states, value_states)
+                self.keys, self.values = (torch.empty_like(new[:, :, :0]) for new in (key_states, value_states))
+                self.room: list[Any] = [self.keys, self.values]
+            kept = self.keys.shape[2]
+            size = kept + key_states.shape[2]
+            for place, (old, new) in enumerate(((self.keys, key_states), (self.values, value_states))):
+                room = self.room[place]
+                if old.data_ptr() != room.data_ptr() or room.shape[2] < size:  # full, or rows have come or gone
+                    room = new.new_empty(*new.shape[:2], size + max(ROOM, size // 2), new.shape[3])
+                    room[:, :, :kept] = old
+                    self.room[place] = room
+                room[:, :, kept:size] = new
+            self.keys, self.values = (room[:, :, :size] for room in self.room)
+            return self.keys, self.values
+
+    return Roomy
+
+
 class _Session:
     """The network's side: one cache, whose columns a row may leave empty.
 
@@ -194,13 +223,13 @@ class _Session:
 
     def __init__(self, model: Any, inputs: Mapping[str, Any], count: int) -> None:
         import torch
-        from transformers import DynamicCache
+        from transformers import Cache
 
         self.model = model
         plain = model.get_base_model() if hasattr(model, "get_base_model") else model
         names = inspect.signature(plain.forward).parameters
         self.name = "cache" if "cache" in names else "past_key_values"  # renamed in transformers 5
-        self.cache = DynamicCache()
+        self.cache = Cache(layer_class_to_replicate=_roomy_layer())
         given = dict(inputs)
         mask = given.get("attention_mask")
         mask = torch.ones_like(given["input_ids"]) if mask is None else mask

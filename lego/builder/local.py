@@ -88,17 +88,20 @@ def load(source: str, device: str | None = None, *, download: bool = False) -> C
 
     hide_broken_torchvision()
     import torch
+    from huggingface_hub import snapshot_download
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
     place = device or ("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-    options = {"local_files_only": not download}
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        processor = load_processor(source, **options)
+        folder = Path(source)
+        if not folder.is_dir():
+            folder = Path(snapshot_download(source, local_files_only=not download))
+        processor = load_processor(folder)
         kind = torch.float32 if place == "cpu" else torch.bfloat16
-        model = AutoModelForImageTextToText.from_pretrained(source, dtype=kind, **options).to(place).eval()
+        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=kind, local_files_only=True).to(place).eval()
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:  # transformers has no error of its own
         hint = "give a folder with an image-text-to-text model and its processor; hub ids must be in the cache"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -108,7 +111,7 @@ def load(source: str, device: str | None = None, *, download: bool = False) -> C
             logging.enable_progress_bar()
     processor.tokenizer.padding_side = "left"  # rows of different lengths must end together
     constraint = Constraint(processor.tokenizer, model.config.get_text_config().vocab_size)
-    return Checkpoint(model, processor, constraint, form_of(Path(source)))
+    return Checkpoint(model, processor, constraint, form_of(folder))
 
 
 def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]:

@@ -19,22 +19,19 @@ FILMED = {
 }
 
 
-def load_processor(source: str | Path, **options: Any) -> Any:
-    """Return the processor of a checkpoint (a folder or a hub id), for pictures and text.
-
-    ``options`` go to transformers, ``local_files_only=True`` among them. What transformers raises is passed on.
-    """
+def load_processor(folder: str | Path) -> Any:
+    """Return the processor of a checkpoint's folder, for pictures and text; what transformers raises is passed on."""
     from transformers import AutoConfig, AutoProcessor
 
-    kind = AutoConfig.from_pretrained(source, **options).model_type
+    kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
     if kind not in FILMED or _has_torchvision():
-        return AutoProcessor.from_pretrained(source, **options)
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
     from transformers import AutoTokenizer
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    images = Qwen2VLImageProcessorPil.from_pretrained(source, **options)
-    tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    return picture_processor(kind)(images, tokenizer, chat_template=_template(source, tokenizer, options))
+    images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return picture_processor(kind)(images, tokenizer, chat_template=_template(Path(folder), tokenizer))
 
 
 @functools.cache
@@ -77,14 +74,11 @@ def _has_torchvision() -> bool:
     return True
 
 
-def _template(source: str | Path, tokenizer: Any, options: dict[str, Any]) -> str | None:
+def _template(folder: Path, tokenizer: Any) -> str | None:
     """The chat template: of its own file, as new checkpoints have it, in JSON as older ones, or the tokenizer's."""
-    from transformers.utils import cached_file
-
-    known = {k: v for k, v in options.items() if k == "local_files_only"}
-    for file in ("chat_template.jinja", "chat_template.json"):
-        found = cached_file(str(source), file, _raise_exceptions_for_missing_entries=False, **known)
-        if found:
-            text = Path(found).read_text(encoding="utf-8")
-            return text if file.endswith(".jinja") else str(json.loads(text)["chat_template"])
+    new, old = folder / "chat_template.jinja", folder / "chat_template.json"
+    if new.is_file():
+        return new.read_text(encoding="utf-8")
+    if old.is_file():
+        return str(json.loads(old.read_text(encoding="utf-8"))["chat_template"])
     return getattr(tokenizer, "chat_template", None)

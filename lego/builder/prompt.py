@@ -88,7 +88,9 @@ class Json:
         """See `Form.prompt`."""
         cards = [f"- {tool.line_of_prompt}" for tool in _cards(request)]
         examples = [
-            f"Instruction: {_quoted(text)}\n{self._example(plan, request)}" for text, plan in _examples(request.tools)
+            f"Instruction: {_quoted(text)}\n{self._example(plan, request)}"
+            for text, plan in _examples(request.tools)
+            if len(plan.steps) <= self.max_steps
         ]
         parts = [
             "You plan edits of the picture above. Answer with a plan: calls of these tools, as one line of JSON.",
@@ -228,9 +230,9 @@ def _examples(tools: Sequence[Tool[..., Any]]) -> list[tuple[str, Workflow]]:
     """Up to three instructions with their plans, made from the phrases that the tools bring themselves."""
     phrases = [(t, p) for t in tools for p in sorted(t.phrases, key=lambda p: t.name not in p.text) if p.text.isascii()]
     wholes = [(t, p) for t, p in phrases if _needs(t) == ["image"] and p.args and "{" not in p.text]
-    locals_ = [(t, p) for t, p in phrases if _needs(t) == ["image", "mask"] and p.text.endswith(" {target}")]
+    masked = [(t, p) for t, p in phrases if _needs(t) == ["image", "mask"] and p.text.endswith(" {target}")]
     whole = wholes[0] if wholes else None
-    local = min(locals_, key=lambda found: len(found[1].text), default=None)
+    local = min(masked, key=lambda found: len(found[1].text), default=None)
     finder = next(
         (t for t in tools if _needs(t) == ["image", "target"] and [o.kind for o in t.outputs] == ["mask"]), None
     )
