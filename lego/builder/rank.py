@@ -1,0 +1,81 @@
+"""Which texts are nearest to a query by their letters: BM25 over character n-grams, for English and Chinese."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lego.core.registry import Tool
+
+K1, B = 1.5, 0.75  # the usual constants of BM25: how soon a repeated gram saturates, how much long texts are held back
+SIZES = (3, 4)  # letters of a gram: endings and compounds still share most of theirs
+WORD = re.compile(r"[^\W\u3400-\u9fff_]+|[\u3400-\u9fff]+")
+SLOT = re.compile(r"\{\w+\}")
+
+
+class Index:
+    """Texts made ready to be ranked by many queries; a hundred tools' cards take some milliseconds to index.
+
+    Args:
+        documents: the texts, in any mixture of languages.
+    """
+
+    def __init__(self, documents: Sequence[str]) -> None:
+        counts = [Counter(grams(document)) for document in documents]
+        self.size = len(counts)
+        lengths = np.array([count.total() for count in counts], np.float64)
+        mean = lengths.mean() if lengths.any() else 1.0
+        norms = K1 * (1 - B + B * lengths / mean)
+        places: dict[str, list[int]] = {}
+        for number, count in enumerate(counts):
+            for gram in count:
+                places.setdefault(gram, []).append(number)
+        self._weights = {}
+        for gram, held in places.items():
+            often = np.array([counts[number][gram] for number in held], np.float64)
+            rarity = math.log(1 + (self.size - len(held) + 0.5) / (len(held) + 0.5))
+            self._weights[gram] = (np.array(held), rarity * often * (K1 + 1) / (often + norms[held]))
+
+    def rank(self, query: str) -> list[float]:
+        """Return the score of each text, in their order; 0 for one that shares nothing with the query.
+
+        Takes under a millisecond for an instruction and a hundred cards.
+
+        Source: Okapi BM25 (Robertson and Zaragoza, 2009) with the grams of `grams` for words.
+        """
+        scores = np.zeros(self.size)
+        for gram, often in Counter(grams(query)).items():
+            if gram in self._weights:
+                held, weights = self._weights[gram]
+                scores[held] += often * weights
+        return [float(score) for score in scores]
+
+
+def rank(query: str, documents: Sequence[str]) -> list[float]:
+    """Return how near each text is to the query, 0 and up; use `Index` for many queries over the same texts."""
+    return Index(documents).rank(query)
+
+
+def grams(text: str) -> list[str]:
+    """Return the grams of a text: 3 and 4 letters of each word, padded with spaces; pairs of Chinese characters."""
+    found: list[str] = []
+    for word in WORD.findall(text.lower()):
+        if "\u3400" <= word[0] <= "\u9fff":
+            found.extend(word[n : n + size] for size in (1, 2) for n in range(len(word) - size + 1))
+            continue
+        padded = f" {word} "
+        found.extend(padded[n : n + size] for size in SIZES for n in range(len(padded) - size + 1))
+    return found
+
+
+def card(tool: Tool[..., Any]) -> str:
+    """Return a tool's words for an index: name, sentence, parameters, choices, and the ways to ask for it."""
+    choices = [str(choice) for param in tool.params for choice in param.choices]
+    params = [param.name.replace("_", " ") for param in tool.params]
+    phrases = [SLOT.sub(" ", phrase.text) for phrase in tool.phrases]
+    return " . ".join([tool.name.replace("_", " "), tool.sentence, *params, *choices, *phrases])
