@@ -10,7 +10,7 @@ from typing import Any
 
 from lego.builder.constraint import Constraint
 from lego.builder.local import Checkpoint
-from lego.builder.processors import load_processor
+from lego.builder.processors import hide_broken_torchvision, load_processor
 from lego.builder.prompt import FILE as FORM_FILE
 from lego.builder.prompt import Form, form_of
 from lego.core.errors import SettingsError, TrainingError
@@ -72,26 +72,37 @@ def open_learner(recipe: Recipe, start: Path | None, scratch: Path, registry: Re
     Raises:
         SettingsError: there is no such model, or what it needs is not installed.
     """
+    hide_broken_torchvision()
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    name = str(start or recipe.model)
     if start is None and recipe.model == "nano":
         from lego.rl import nano
 
-        name = str(nano.build(scratch, registry, recipe.size, recipe.seed))
+        start = nano.build(scratch, registry, recipe.size, recipe.seed)
+    name = str(start or recipe.model)
     dtype = "bfloat16" if recipe.lora and recipe.precision == "bf16" else "float32"
     try:
-        model = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, local_files_only=not recipe.download)
-        processor = load_processor(name, local_files_only=not recipe.download)
-        processor.tokenizer.padding_side = "left"  # answers of one batch begin together
-    except (OSError, ValueError) as error:
+        folder = _local(name, recipe.download)
+        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        processor = load_processor(folder)
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:  # transformers has no error of its own
         hint = "give a folder or the name of a model on the hub, and `download = true` to fetch it"
-        raise SettingsError(f"cannot open the model: {str(error).splitlines()[0]}", where=name, hint=hint) from None
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SettingsError(f"cannot open the model: {why}", where=name, hint=hint, code="no_checkpoint") from error
+    processor.tokenizer.padding_side = "left"  # answers of one batch begin together
     add_head(model)
-    model.config.name_or_path = name
-    return Learner(model, processor, form_of(Path(name)), Path(name))
+    return Learner(model, processor, form_of(folder), folder)
+
+
+def _local(name: str, download: bool) -> Path:
+    """The folder of a model, which is fetched from the hub if it may be."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name, local_files_only=not download))
 
 
 def last_whole(folder: Path) -> Path | None:
