@@ -64,9 +64,21 @@ def train(
     return start
 
 
-def _stage(
-    recipe: Recipe, name: str, start: Path | None, out: Path, registry: Registry, listen: Listener
-) -> None:
+def stages_of(name: str) -> tuple[str, ...]:
+    """Return the stages that a name means: "sft", "grpo-gt", "grpo-free" or "all".
+
+    Raises:
+        SettingsError: it means none.
+    """
+    if name == "all":
+        return STAGES
+    if name.replace("-", "_") not in STAGES:
+        hint = f"one of {', '.join(s.replace('_', '-') for s in STAGES)}, or all"
+        raise SettingsError(f"there is no stage '{name}'", hint=hint, code="unknown_stage")
+    return (name.replace("-", "_"),)
+
+
+def _stage(recipe: Recipe, name: str, start: Path | None, out: Path, registry: Registry, listen: Listener) -> None:
     """Train one stage and keep its best model."""
     from lego.rl.checkpoint import last_whole, open_learner
     from lego.rl.stage import Watch, best_of, metrics_of
@@ -76,10 +88,10 @@ def _stage(
     watch = Watch(name, folder, listen, learner, _exam(recipe, stage, learner, registry), stage.exam_every)
     last = last_whole(folder)
     done = int(last.name.rpartition("-")[2]) if last else 0
-    trainer = _trainer(recipe, name, learner, registry, folder, watch, done)
     with warnings.catch_warnings():
         # TRL 1.16 asks transformers 5.24 for things by their old names
         warnings.filterwarnings("ignore", message=".*(activation|gradient)_checkpointing.*", category=FutureWarning)
+        trainer = _trainer(recipe, name, learner, registry, folder, watch, done)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     if best_of(folder) >= 0:
         (folder / "best").rename(folder / "model")
