@@ -161,6 +161,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._tasks = [example["task"].task for example in inputs]
+        torch.manual_seed(self._seed)  # TRL shuffles the answers: a resumed step must sum them in the same order
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.use_vllm:
             return batch
@@ -169,6 +170,11 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
         counted = (batch["completion_mask"] * batch["tool_mask"])[loud].sum()
         batch["num_items_in_batch"] = self.accelerator.gather(counted).sum()
         return batch
+
+    @property
+    def _seed(self) -> int:
+        """Of this step in this process."""
+        return zlib.crc32(f"{self.args.seed} {self.state.global_step} {self.accelerator.process_index}".encode())
 
     def _tokenize_prompts(self, prompts: list[Any]) -> Any:
         """Tokenise each prompt once, however many answers it gets."""
@@ -183,13 +189,12 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
     def _generate_single_turn(self, prompt_ids: list[Any], images: Any, fields: Any, count: int, *more: Any) -> Any:
         if self.use_vllm:
             return super()._generate_single_turn(prompt_ids, images, fields, count, *more)
-        seed = zlib.crc32(f"{self.args.seed} {self.state.global_step} {self.accelerator.process_index}".encode())
         with unwrap_model_for_generation(
             self.model_wrapped, self.accelerator, gather_deepspeed3_params=self.args.ds3_gather_for_generation
         ) as model:
             checkpoint = Checkpoint(model, self.processing_class, self.checkpoint.constraint, self.checkpoint.form)
             requests = [task.request for task in self._tasks[::count]]
-            found = roll(checkpoint, requests, count, self.stage.temperature, seed, self.stage.max_tokens)
+            found = roll(checkpoint, requests, count, self.stage.temperature, self._seed, self.stage.max_tokens)
         places, table = choices(found)
         self._free = [completion.free for completion in found]
         device = self.accelerator.device

@@ -98,6 +98,19 @@ class Keeping:
             shutil.rmtree(folder, ignore_errors=True)
             raise cannot_write(error, folder) from error
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load weights under the names that they were saved by.
+
+        ``save_pretrained`` renames the weights of LLaVA and others, and transformers' trainer would load the file
+        without renaming them back: it warns, and goes on with the weights of the beginning.
+        """
+        found = self.model  # type: ignore[attr-defined]
+        if hasattr(found, "peft_config") or self.is_deepspeed_enabled or self.is_fsdp_enabled:  # type: ignore[attr-defined]
+            super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+            return
+        saved = type(found).from_pretrained(resume_from_checkpoint, dtype=found.dtype, local_files_only=True)
+        found.load_state_dict(saved.state_dict())
+
     def _send_telemetry(self) -> None:
         """Nothing is sent: TRL would report the kind of training to the hub."""
 
