@@ -23,7 +23,6 @@ from lego.rl import rewards
 from lego.rl.recipe import Grpo
 from lego.rl.supply import Task
 
-REFUSED = 0.6  # of a plan's worth without ground truth: less than any that fits the words, more than one that just runs
 CACHE = 512  # MB of results that the plans of a group share
 
 
@@ -44,7 +43,7 @@ class Environment:
         registry: the tools that can run.
         stage: weights and limits. With weights for "plan" (graph match), "exact" (as meant) and "picture" (agreement
             with the target) the total is their weighted mean, over those that are known for the task. With a weight
-            for "free" it is `critics.without_truth`.
+            for "free" it is `critics.without_truth`, and refusals are left out.
         threads: plans judged at once.
     """
 
@@ -88,8 +87,10 @@ class Environment:
             if error.code != "declined":
                 return Judged(0.0, {"read": 0.0}, error.message)
         if plan is None or (truth and task.workflow is None):
-            right = float(plan is None and task.workflow is None)
-            return Judged(right if truth else REFUSED, {"read": 1.0, "declined": float(plan is None)}, "")
+            terms = {"read": 1.0, "declined": float(plan is None)}
+            if not truth:  # a fixed worth would teach to refuse whatever is hard
+                return Judged(None, terms, "refused: nobody can say whether that was right")
+            return Judged(float(plan is None and task.workflow is None), terms)
         return self._against_truth(task, plan) if truth else self._free(task, plan)
 
     def _against_truth(self, task: Task, plan: Workflow) -> Judged:
