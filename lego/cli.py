@@ -23,6 +23,7 @@ OUTPUT = Path("edited.png")
 EXTRAS = {
     "find": (("onnxruntime", "rapidocr", "skimage"), "words and faces"),
     "fill": (("numba", "pymatting"), "canvases extended without seams, hair cut out"),
+    "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
 }  # what each brings, by the modules that it needs
 MISTAKE = 2  # exit code of everything that the user can mend
 
@@ -218,6 +219,28 @@ def bench_plan(
 
 
 @app.command()
+def train(
+    stage: Annotated[str, typer.Argument(help="sft, grpo-gt, grpo-free, or all.")] = "all",
+    recipe: Annotated[str, typer.Option("--recipe", help="The name of a recipe, or a TOML file.")] = "nano",
+    out: Annotated[Path, typer.Option("--out", help="The folder of the run.")] = Path("run"),
+    scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Go through with a few steps of each stage.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    tools: ToolFiles = None,
+) -> None:
+    """Train a builder: by imitation, then by reinforcement with ground truth, then without."""
+    from lego.rl import school
+    from lego.rl.recipe import Recipe
+
+    made = Recipe.load(recipe).scaled(scale)
+    registry, stages = _editor(None, tools).registry, school.stages_of(stage)
+    with _Progress(False) as bar:
+        made = made.smoke() if smoke else made
+        folder = school.train(made, stages, out, registry, resume=resume, listen=bar.learn)
+    print(f"wrote {folder}")
+
+
+@app.command()
 def doctor() -> None:
     """Show versions, settings with their sources, and which engine each tool would use and why."""
     from lego import editor
@@ -384,3 +407,10 @@ class _Progress:
             self.bar.update(self.task, description=f"{event.step} {event.tool}")  # type: ignore[attr-defined]
         elif event.name in ("step_done", "step_failed"):
             self.bar.advance(self.task)
+
+    def learn(self, at: Any) -> None:
+        """Follow a training run."""
+        if self.bar:
+            left = "" if at.left is None else f", {at.left / 60:.0f} min left"
+            text = f"{at.stage} {at.step}/{at.steps}, loss {at.metrics.get('loss', 0):.3f}{left}"
+            self.bar.update(self.task, total=at.steps, completed=at.step, description=text)

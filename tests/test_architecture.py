@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "__init__": {"core", "editor"},  # for type checkers only; at run time the names are lazy
     "__main__": {"cli"},
 }
+TRAINERS = {"rl/stage.py", "rl/sft.py", "rl/grpo.py"}  # subclasses of trainers, imported by those who train
 HEAVY = {"torch", "transformers", "diffusers", "trl", "ray", "gradio"}
 
 
@@ -90,7 +91,8 @@ def test_house_rules_of_a_file(file: Path) -> None:
         if isinstance(node, ast.Attribute) and node.attr == "environ":
             assert file.name == "settings.py", "os.environ is read in core/settings.py only"
     top = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])
-    assert not {name.split(".")[0] for name in imports(top)} & HEAVY, "heavy imports live inside functions"
+    if str(file.relative_to(ROOT / "lego")) not in TRAINERS:
+        assert not {name.split(".")[0] for name in imports(top)} & HEAVY, "heavy imports live inside functions"
 
 
 def fresh(code: str) -> str:

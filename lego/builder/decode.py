@@ -87,6 +87,8 @@ def generate(
 ) -> list[Completion]:
     """Return ``count`` answers for each prompt, the answers of a prompt next to each other.
 
+    The model is in evaluation mode meanwhile, and no gradients are kept.
+
     Args:
         model: an image-text-to-text model of transformers with a plain attention cache (LLaVA, Qwen-VL, ...).
         inputs: what its processor gave, on the model's device: ``input_ids`` (prompts x length), the pictures, and for
@@ -97,8 +99,13 @@ def generate(
         max_tokens: of an answer.
     """
     matchers = [matcher_factory(number) for number in range(inputs["input_ids"].shape[0])]
-    session = TorchSession(model, inputs, count)
-    return answers(session, matchers, count=count, temperature=temperature, seed=seed, max_tokens=max_tokens)
+    training = model.training
+    model.eval()
+    try:
+        session = TorchSession(model, inputs, count)
+        return answers(session, matchers, count=count, temperature=temperature, seed=seed, max_tokens=max_tokens)
+    finally:
+        model.train(training)
 
 
 def answers(
@@ -119,19 +126,24 @@ def answers(
     for row in starts:
         row.settle()
     rows = [row.copy(seed, number) for row in starts for number in range(count)]
+    _run(rows, session, temperature)
+    return [row.completion() for row in rows]
+
+
+def _run(rows: Sequence[_Row], session: Session, temperature: float) -> None:
+    """Choose and feed in turns until every row has ended."""
     live = list(range(len(rows)))
     while live:
         _choose(session, [rows[r] for r in live], temperature)
         kept = [place for place, r in enumerate(live) if not rows[r].ended]
         if not kept:
-            break
+            return
         if len(kept) <= COMPACT * len(live):
             session.keep(kept)
             live = [live[place] for place in kept]
         waiting = sorted(len(rows[r].pending) for r in live if not rows[r].ended)
         size = waiting[len(waiting) // 2]  # half of the rows are through at once; longer runs go on beside them
         session.feed([rows[r].next_block(size) for r in live])
-    return [row.completion() for row in rows]
 
 
 class _Row:
@@ -307,7 +319,7 @@ class TorchSession:
         """The logits after the last column (rows x vocabulary)."""
         import torch
 
-        with torch.inference_mode():
+        with torch.no_grad():
             output = self.model(**given, **{self.name: self.cache}, use_cache=True, logits_to_keep=1)
         return output.logits[:, -1]
 

@@ -120,9 +120,9 @@ class Light:
         found = (shares.astype(np.float32) - mean) / std
         return np.ascontiguousarray(found.transpose(2, 0, 1)[None], np.float32)
 
-    def text(self, ids: tuple[int, ...]) -> str:
-        """Return an answer's text, special tokens included, without the token that ends it."""
-        return self.constraint.text([token for token in ids if token not in self.facts.eos])
+    def text(self, ids: Sequence[int]) -> str:
+        """Return an answer's text, with its special tokens."""
+        return self.constraint.text(ids)
 
     def run(self, ids: Sequence[int], features: NDArray[np.float32], past: Past) -> tuple[NDArray[np.float32], Past]:
         """Run the text's part over new tokens; return the logits after the last one, and the past with them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from lego.builder.prompt import Form, form_of
 from lego.core.errors import SettingsError
 
 MODULES = ("torch", "transformers", "llguidance")
+THINKING = "<think>\n"  # some chat templates begin the thought themselves; the grammar begins it, or does not
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Checkpoint:
         """See `lego.builder.planning.Network`."""
         return TorchSession(self.model, inputs_of(self, [request]))
 
-    def text(self, ids: tuple[int, ...]) -> str:
+    def text(self, ids: Sequence[int]) -> str:
         """See `lego.builder.planning.Network`."""
         return text_of(self, ids)
 
@@ -123,7 +125,7 @@ def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]
     """Return what the model reads for these requests, on its device: one row each, padded on the left."""
     pictures = [seen(request.image) for request in requests]
     processor = checkpoint.processor
-    texts = [
+    texts: list[str] = [
         processor.apply_chat_template(
             [
                 {
@@ -136,13 +138,12 @@ def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]
         )
         for request in requests
     ]
+    texts = [text.removesuffix(THINKING) for text in texts]
     read = processor(text=texts, images=pictures, return_tensors="pt", padding=len(texts) > 1)
     return dict(read.to(checkpoint.model.device))
 
 
-def text_of(checkpoint: Checkpoint, ids: tuple[int, ...]) -> str:
-    """Return an answer's text, special tokens included, without the token that ends it."""
-    kept = [token for token in ids if token not in checkpoint.constraint.eos]
-    return str(
-        checkpoint.processor.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    )
+def text_of(checkpoint: Checkpoint, ids: Sequence[int]) -> str:
+    """Return an answer's text, with its special tokens."""
+    words = checkpoint.processor.tokenizer
+    return str(words.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from PIL import Image as Pillow
@@ -15,7 +16,8 @@ from lego.core.values import Image
 
 LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 2509.12883): about 750 tokens of Qwen-VL
 NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
-MAX_TOKENS = 1500  # of an answer: a thought of 600 characters and twelve steps with a sentence in each
+MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
+MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
 
@@ -30,13 +32,17 @@ class Network(Protocol):
         """Read the picture and the prompt of a request."""
         ...
 
-    def text(self, ids: tuple[int, ...]) -> str:
-        """Return an answer's text, special tokens included, without the token that ends it."""
+    def text(self, ids: Sequence[int]) -> str:
+        """Return an answer's text, with its special tokens."""
         ...
 
 
 def plan(network: Network, request: Request) -> Plan:
     """Write a workflow for the request; see `Builder.plan`."""
+    if not request.instruction.strip():
+        raise PlanError("the instruction is empty", hint="say what to do", code="empty")
+    if len(request.instruction) > MAX_INSTRUCTION:
+        raise PlanError(f"the instruction has over {MAX_INSTRUCTION} characters", hint="ask for less", code="too_long")
     matcher = network.constraint.start(network.form.grammar(request))
     found = answers(
         network.start(request), [matcher],

@@ -100,12 +100,16 @@ class _Setting:
 
 
 class Pointing:
-    """The form of small checkpoints; see `lego.builder.prompt.Form`."""
+    """The form of small checkpoints; see `lego.builder.prompt.Form`.
+
+    Args:
+        tools: those known by heart, as in `Vocabulary`.
+    """
 
     name = "pointing"
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
+    def __init__(self, tools: Mapping[str, Mapping[str, str]]) -> None:
+        self.vocabulary = Vocabulary(tools)
         self._index: tuple[tuple[str, ...], Index] | None = None
         self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 

@@ -7,6 +7,7 @@
     ├── PlanError             no workflow could be made from the instruction
     ├── WorkflowError         a workflow is not valid; lists every problem
     ├── RecordError           a row of a data set cannot be read or written
+    ├── RecipeError           a recipe of the training has a wrong value or an unknown key
     ├── TrainingError         training cannot go on: a reward is no number, a judge does not answer
     └── StepError             a step failed while it ran
         ├── RefusedError      a tool declined rather than edit the wrong thing
@@ -89,6 +90,12 @@ class RecordError(LegoError):
     """A row of a data set cannot be read or written; ``where`` is the file and its line."""
 
     default_code = "bad_record"
+
+
+class RecipeError(LegoError):
+    """A recipe of the training cannot be read, or has a wrong value or an unknown key; ``where`` is its file."""
+
+    default_code = "bad_recipe"
 
 
 class TrainingError(LegoError):

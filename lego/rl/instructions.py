@@ -58,15 +58,18 @@ class Task:
     seen: bool = False
 
 
-def tasks(registry: Registry, split: Split = "train", seed: int = 0, unseen_words: bool = True) -> Iterator[Task]:
+def tasks(
+    registry: Registry, split: Split = "train", seed: int = 0, unseen_words: bool = True, plain: bool = False
+) -> Iterator[Task]:
     """Yield tasks without end; the same seed gives the same ones.
 
     Args:
         registry: the tools to be learned, which all have phrasings.
         split: whose phrasings, nouns and made-up tools.
         unseen_words: False takes the phrasings of the training with the nouns of ``split``.
+        plain: one wish each, without made-up tools and without anything that has to be seen: to begin with.
     """
-    maker = _Maker(registry, split, split if unseen_words else "train")
+    maker = _Maker(registry, split, split if unseen_words else "train", plain)
     number = 0
     while True:
         random = Random(f"{seed} {split} {number}")
@@ -77,8 +80,8 @@ def tasks(registry: Registry, split: Split = "train", seed: int = 0, unseen_word
 
 
 class _Maker:
-    def __init__(self, registry: Registry, split: Split, words: Split) -> None:
-        self.registry, self.split, self.words = registry, split, words
+    def __init__(self, registry: Registry, split: Split, words: Split, plain: bool) -> None:
+        self.registry, self.split, self.words, self.plain = registry, split, words, plain
         self.tools = {tool.name: tool for tool in registry}
         self.by_tool: dict[tuple[str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *_cards_own(registry)):
@@ -97,9 +100,9 @@ class _Maker:
         dice = random.random()
         if dice < DECLINED:
             return self._declined(random, language)
-        if dice < DECLINED + SEEN:
+        if dice < DECLINED + SEEN and not self.plain:
             return self._seen(random, language)
-        cards = self._invented(random) if random.random() < INVENTED else []
+        cards = self._invented(random) if random.random() < INVENTED and not self.plain else []
         wanted = bool(cards) and random.random() < 0.8
         for _ in range(TRIES):
             try:
@@ -110,13 +113,13 @@ class _Maker:
 
     def _made(self, random: Random, language: str, cards: Sequence[phrasings.Card], wanted: bool) -> Task:
         drawn = random.random() < DRAWN
-        count = 1 if drawn else random.choice(CLAUSES)
+        count = 1 if drawn or self.plain else random.choice(CLAUSES)
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
         invented = {card.text[1:].partition("]")[0]: _tool(card, language) for card in cards}
         tools = {**self.tools, **invented}
         scene = random.randrange(pictures.STORE)
-        spot = pictures.spot(scene, random) if random.random() < SPOT else None
+        spot = pictures.spot(scene, random) if random.random() < SPOT and not self.plain else None
         for number in range(count):
             if number == mine:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])

@@ -57,7 +57,7 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
 
 
 def _corpus(registry: Registry, vocabulary: Vocabulary, count: int) -> Iterable[str]:
-    form = Pointing(vocabulary)
+    form = Pointing(vocabulary.tools)
     for task in itertools.islice(instructions.tasks(registry, "train", seed=1), count):
         yield form.prompt(task.request)
 

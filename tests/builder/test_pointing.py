@@ -19,7 +19,7 @@ from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
 from lego.rl.invented import tool_of
 
-FORM = Pointing(Vocabulary.of(registry))
+FORM = Pointing(Vocabulary.of(registry).tools)
 PICTURE = Image(np.zeros((48, 64, 3), np.uint8))
 RAIN = tool_of("[add_rain] Let it rain. | mask; amount: number 0..100 % = 50; tone: choice warm|cold = cold")
 

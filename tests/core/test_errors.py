@@ -9,7 +9,7 @@ from lego.core import errors
 
 def test_every_error_pickles_with_all_it_knows() -> None:
     kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.LegoError)]
-    assert len(kinds) == 12
+    assert len(kinds) == 13
     for kind in kinds:
         error = kind("what", where="there", hint="do this", code="odd", confidence=0.4)
         twin = pickle.loads(pickle.dumps(error))

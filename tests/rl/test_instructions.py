@@ -14,7 +14,7 @@ from lego.rl import instructions, phrasings
 from lego.rl.instructions import Task
 from lego.rl.phrasings import Split, split_of
 
-FORM = Pointing(Vocabulary.of(registry))
+FORM = Pointing(Vocabulary.of(registry).tools)
 
 
 def some(split: Split = "train", seed: int = 0, count: int = 300, unseen: bool = True) -> list[Task]:
@@ -97,3 +97,11 @@ def test_known_phrasings_with_unseen_nouns_are_a_part_of_their_own() -> None:
 def test_a_tool_that_is_asked_for_but_not_on_offer_is_declined(tasks: list[Task]) -> None:
     missing = [t for t in tasks if t.workflow is None and len(t.request.tools) < len(registry)]
     assert missing
+
+
+def test_plain_tasks_hold_one_wish_and_nothing_to_be_seen() -> None:
+    for task in itertools.islice(instructions.tasks(registry, plain=True), 100):
+        assert len(task.source) == 1
+        assert not task.seen
+        assert not task.invented
+        assert not any(call.on.startswith("box: ") for call in task.calls)

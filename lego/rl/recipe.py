@@ -1,0 +1,254 @@
+"""Recipes: everything that decides a training run, in one TOML file; a key that does not exist is an error."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lego.core.errors import RecipeError
+
+FOLDER = Path(__file__).parent / "recipes"
+INSTRUCTIONS = "instructions"  # the source of data that never ends; any other is a folder or a .parquet file
+SMOKE = {"size": "micro", "workers": 0}  # of a model that is built from scratch: the least that has all its parts
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Part):
+    """Where tasks come from.
+
+    Attributes:
+        source: "instructions" for those made from phrasings, else a data set of `lego.rl.records`.
+        split: whose phrasings and nouns, of instructions.
+        seed: of making and of shuffling.
+    """
+
+    source: str = INSTRUCTIONS
+    split: Literal["train", "val", "test"] = "train"
+    seed: int = 0
+
+
+class Judging(_Part):
+    """Who judges plans without ground truth: an OpenAI-compatible server; none uses back-translation."""
+
+    url: str
+    model: str
+
+
+class Stage(_Part):
+    """What all three stages have.
+
+    Attributes:
+        steps: of the optimizer; 0 leaves the stage out.
+        lr, warmup, schedule, decay, clip: AdamW's: top rate, warm-up as a share of the steps, shape after it, weight
+            decay, largest norm of a gradient.
+        accumulate: passes whose gradients make one step.
+        save_every: steps between checkpoints; 0 for ten in all.
+        exam_every: steps between exams (see `Evaluation`), after which the best model is kept; 0 for none.
+    """
+
+    data: Data = Data()
+    steps: int = Field(ge=0)
+    lr: float = Field(gt=0)
+    warmup: float = Field(0.03, ge=0, le=1)
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    decay: float = Field(0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = Field(1.0, gt=0)
+    accumulate: int = Field(1, ge=1)
+    save_every: int = Field(0, ge=0)
+    exam_every: int = Field(0, ge=0)
+
+    @property
+    def every(self) -> int:
+        """Steps between checkpoints."""
+        return self.save_every or max(1, self.steps // 10)
+
+
+class Sft(Stage):
+    """Imitation: ``batch`` examples a pass, sorted by length within ``bucket`` batches."""
+
+    batch: int = Field(32, ge=1)
+    bucket: int = Field(8, ge=1)
+
+
+class Grpo(Stage):
+    """Reinforcement: ``prompts`` x ``group`` answers a step.
+
+    Attributes:
+        minibatch: answers a pass of the network; 0 for all at once. A divisor of prompts x group.
+        temperature: of sampling.
+        beta: weight of the divergence from the model that the stage began with.
+        epsilon, epsilon_high: how far the ratio of probabilities may go down and up.
+        max_tokens: of an answer.
+        execute: run the plans, and reward the pictures.
+        weights: of the terms of the reward, see `lego.rl.env`.
+        picture_timeout: seconds that a run of a plan may take.
+        judge: of the stage without ground truth.
+    """
+
+    prompts: int = Field(8, ge=1)
+    group: int = Field(8, ge=2)
+    minibatch: int = Field(0, ge=0)
+    temperature: float = Field(1.0, gt=0)
+    beta: float = Field(0.02, ge=0)
+    epsilon: float = Field(0.2, gt=0)
+    epsilon_high: float = Field(0.28, gt=0)
+    max_tokens: int = Field(64, ge=1)
+    execute: bool = False
+    weights: dict[Literal["plan", "exact", "picture", "free"], float] = {}
+    picture_timeout: float = Field(20.0, gt=0)
+    judge: Judging | None = None
+
+
+class Evaluation(_Part):
+    """An exam: the share of so many held-out tasks that are planned as meant, greedy under the grammar."""
+
+    data: Data = Data(split="val")
+    count: int = Field(300, ge=1)
+
+
+class Lora(_Part):
+    """Low-rank adapters; they are merged into the model when a stage is done."""
+
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: str | list[str] = "all-linear"
+
+
+class Vllm(_Part):
+    """Roll out with vLLM and without the grammar, inside the trainer's processes or on a server."""
+
+    mode: Literal["colocate", "server"] = "colocate"
+    memory: float = Field(0.3, gt=0, lt=1)
+    url: str = ""
+
+
+class Recipe(_Part):
+    """A training run.
+
+    Attributes:
+        name: of the recipe.
+        model: "nano" is built from scratch with the dial ``size``; else a folder, or a name on the hub.
+        size: see `lego.rl.nano`.
+        download: may a model be fetched from the hub?
+        precision: of the computing; weights stay in 32 bits without ``lora``, in ``precision`` with it.
+        seed: of everything random.
+        workers: processes that prepare examples beside the training, 0 or 1.
+        reward_threads: plans judged at once.
+        gradient_checkpointing: less memory for a third more time.
+        deepspeed: path of a DeepSpeed configuration; `accelerate launch` works without one.
+    """
+
+    name: str = Field(min_length=1)
+    model: str = Field("nano", min_length=1)
+    size: str = "nano"
+    download: bool = False
+    precision: Literal["fp32", "bf16"] = "bf16"
+    seed: int = Field(0, ge=0, lt=2**31)
+    workers: int = Field(0, ge=0, le=1)
+    reward_threads: int = Field(4, ge=1)
+    gradient_checkpointing: bool = False
+    deepspeed: str = ""
+    lora: Lora | None = None
+    vllm: Vllm | None = None
+    evaluation: Evaluation = Evaluation(count=300)
+    sft: Sft
+    grpo_gt: Grpo
+    grpo_free: Grpo
+
+    @classmethod
+    def load(cls, name: str | Path) -> Recipe:
+        """Read a recipe by the name of one that comes with the package, or from a file.
+
+        Raises:
+            RecipeError: there is none, or it has a wrong value or an unknown key.
+        """
+        path = Path(name)
+        if path.suffix != ".toml":
+            path = FOLDER / f"{name}.toml"
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            hint = f"a file ending in .toml, or one of {', '.join(names())}"
+            raise RecipeError(f"there is no recipe '{name}'", hint=hint, code="no_recipe") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"the recipe cannot be read: {error}", where=str(path), hint="it is TOML") from None
+        except ValidationError as error:
+            raise _told(error, path) from None
+
+    def scaled(self, factor: float) -> Recipe:
+        """Return the recipe with its steps and counts times a factor, at least one of each that is not 0.
+
+        Raises:
+            RecipeError: the factor is not above 0.
+        """
+        if not factor > 0:
+            raise RecipeError(f"the scale cannot be {factor:g}", where="--scale", hint="such as 0.1, or 2")
+
+        def times(value: int) -> int:
+            return max(1, round(value * factor)) if value else 0
+
+        stages = {
+            name: part.model_copy(
+                update={key: times(getattr(part, key)) for key in ("steps", "save_every", "exam_every")}
+            )
+            for name, part in self.stages.items()
+        }
+        exam = {"count": times(self.evaluation.count)}
+        return self.model_copy(update={**stages, "evaluation": self.evaluation.model_copy(update=exam)})
+
+    def smoke(self) -> Recipe:
+        """Return a recipe that goes through all stages with two or three steps of few examples each."""
+        short = {"save_every": 1, "accumulate": 1, "exam_every": 1}
+        rl = {**short, "steps": 2, "prompts": 2, "group": 4, "minibatch": 0, "execute": True, "max_tokens": 48}
+        parts = {
+            "sft": self.sft.model_copy(update={**short, "steps": 3, "batch": 8, "bucket": 1}),
+            "grpo_gt": self.grpo_gt.model_copy(update=rl),
+            "grpo_free": self.grpo_free.model_copy(update={**rl, "judge": None}),
+            "evaluation": self.evaluation.model_copy(update={"count": 8}),
+        }
+        return self.model_copy(update={**parts, **(SMOKE if self.model == "nano" else {"workers": 0})})
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The three stages by name, in order."""
+        return {"sft": self.sft, "grpo_gt": self.grpo_gt, "grpo_free": self.grpo_free}
+
+
+def names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def _told(error: ValidationError, path: Path) -> RecipeError:
+    """Every fault in one sentence; unknown keys with the nearest that exists."""
+    said, hints = [], []
+    for fault in error.errors():
+        key = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            known = _keys(fault["loc"][:-1])
+            near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1, 0.4)
+            said.append(f"there is no key '{key}'")
+            hints.append(f"did you mean '{near[0]}'?" if near else f"known there: {', '.join(known)}")
+        else:
+            said.append(f"'{key}': {fault['msg']}")
+            hints.append("docs/training.md lists the keys")
+    return RecipeError("; ".join(said), where=str(path), hint="; ".join(dict.fromkeys(hints)), code="bad_recipe")
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    """The keys that a table of the recipe may have."""
+    kind: type[BaseModel] = Recipe
+    for name in path:
+        found = kind.model_fields[str(name)].annotation
+        options = [found, *getattr(found, "__args__", ())]
+        kind = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
+    return list(kind.model_fields)

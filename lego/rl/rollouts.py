@@ -1,0 +1,84 @@
+"""Rollouts: what a model answers under the grammar, sampled for reinforcement or greedy for an exam."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lego.builder.base import Request
+from lego.builder.decode import Completion, generate
+from lego.builder.local import Checkpoint, inputs_of, text_of
+from lego.rl.env import right
+from lego.rl.supply import Task
+
+AT_ONCE = 32  # prompts of an exam that are decoded side by side
+
+
+def roll(
+    checkpoint: Checkpoint, requests: Sequence[Request], count: int, temperature: float, seed: int, max_tokens: int
+) -> list[Completion]:
+    """Return ``count`` answers for each request, those of a request next to each other; see `decode.generate`."""
+    starts = [checkpoint.constraint.start(checkpoint.form.grammar(request)) for request in requests]
+    with evaluating(checkpoint.model):
+        return generate(
+            checkpoint.model,
+            inputs_of(checkpoint, list(requests)),
+            lambda number: starts[number],
+            count=count,
+            temperature=temperature,
+            seed=seed,
+            max_tokens=max_tokens,
+        )
+
+
+def accuracy(
+    checkpoint: Checkpoint,
+    tasks: Sequence[Task],
+    max_tokens: int,
+    progress: Callable[[float], None] = lambda share: None,
+) -> float:
+    """Return the share of tasks that are planned as meant: greedy answers under the grammar."""
+    good = 0
+    for start in range(0, len(tasks), AT_ONCE):
+        part = tasks[start : start + AT_ONCE]
+        found = roll(checkpoint, [task.request for task in part], 1, 0.0, 0, max_tokens)
+        texts = [text_of(checkpoint, completion.ids) for completion in found]
+        good += sum(right(task, text, checkpoint.form) for task, text in zip(part, texts, strict=True))
+        progress(min(1.0, (start + AT_ONCE) / len(tasks)))
+    return good / len(tasks)
+
+
+def choices(found: Sequence[Completion]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Return which tokens were allowed where: for each answer and place a row of a table, -1 where none was chosen.
+
+    Places share a few hundred different masks, so the table (rows x bytes, packed bits) is small.
+    """
+    length = max(len(completion.ids) for completion in found)
+    places = np.full((len(found), length), -1, np.int64)
+    known: dict[bytes, int] = {}
+    table: list[NDArray[np.uint8]] = []
+    for number, completion in enumerate(found):
+        free = np.flatnonzero(completion.free)
+        for place, mask in zip(free, completion.masks, strict=True):
+            key = mask.tobytes()
+            if key not in known:
+                known[key] = len(table)
+                table.append(mask)
+            places[number, place] = known[key]
+    width = found[0].masks.shape[1]
+    return places, np.stack(table) if table else np.zeros((1, width), np.uint8)
+
+
+@contextlib.contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Switch dropout and checkpointing of activations off for a while."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,150 @@
+"""The supply of tasks: endless and seeded, from phrasings or from a data set, beginning anywhere.
+
+It comes in windows of a fixed number of tasks that depend on nothing but the seed and the window's number. A run that
+goes on after a stop begins at its window, and nothing is lost or seen twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from lego.builder.base import Request
+from lego.builder.prompt import Form
+from lego.core.errors import PlanError, RecordError, WorkflowError
+from lego.core.registry import Registry
+from lego.core.values import Image, Mask
+from lego.core.workflow import Workflow
+from lego.rl import instructions, records
+from lego.rl.recipe import INSTRUCTIONS, Data
+
+APART = 1_000_003  # between the seeds of two runs: windows of one never meet those of another
+AHEAD = 512  # records that are shuffled among each other
+
+
+class Task(Protocol):
+    """A request, the plan that it asks for (None: it is to be declined), and its language."""
+
+    @property
+    def request(self) -> Request: ...
+    @property
+    def workflow(self) -> Workflow | None: ...
+    @property
+    def language(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """A task made of a record: it may know the picture that should come out, and may know no plan."""
+
+    request: Request
+    workflow: Workflow | None
+    language: str
+    target: Image | None = None
+    mask: Mask | None = None
+    open: bool = False  # no plan is known; with False, no plan means that it is to be declined
+
+
+@dataclass(frozen=True)
+class Example:
+    """A task as a checkpoint meets it: the user's message and the answer."""
+
+    task: Task
+    prompt: str
+    answer: str
+
+
+def tasks(data: Data, registry: Registry, window: int = 0, size: int = 256) -> Iterator[Task]:
+    """Yield tasks without end, from a window on; the same arguments give the same ones.
+
+    Args:
+        size: of a window.
+
+    Raises:
+        RecordError: the data set cannot be read, or is empty.
+    """
+    if data.source == INSTRUCTIONS:
+        for number in itertools.count(window):
+            made = instructions.tasks(registry, data.split, data.seed * APART + number)
+            yield from itertools.islice(made, size)
+    yield from itertools.islice(_of_records(data, registry), window * size, None)
+
+
+def examples(data: Data, registry: Registry, form: Form, window: int = 0, size: int = 256) -> Iterator[Example]:
+    """Yield tasks with what a checkpoint reads and should answer; tasks that its form has no words for are left out.
+
+    A window has ``size`` examples. Arguments and errors as in `tasks`.
+    """
+    for number in itertools.count(window):
+        yield from itertools.islice(_answered(tasks(data, registry, number, size), form), size)
+
+
+def sorted_by_length(source: Iterator[Example], batch: int, bucket: int, seed: int) -> Iterator[Example]:
+    """Yield the examples so that batches are of like lengths: windows of ``bucket`` batches in random order."""
+    for number in itertools.count():
+        window = sorted(itertools.islice(source, batch * bucket), key=lambda e: len(e.prompt) + len(e.answer))
+        batches = [window[n : n + batch] for n in range(0, len(window), batch)]
+        Random(f"{seed} {number}").shuffle(batches)
+        yield from itertools.chain(*batches)
+        if len(window) < batch * bucket:
+            return
+
+
+def stream(rows: Callable[[], Iterator[dict[str, Any]]]) -> Any:
+    """Return a `datasets.IterableDataset` of what a function yields, objects untouched.
+
+    The usual constructor would pickle the function to name the data set by its content; this one has a fixed name.
+    """
+    from datasets.io.generator import GeneratorDatasetInputStream
+
+    return GeneratorDatasetInputStream(generator=rows, streaming=True, fingerprint="lego").read()
+
+
+def _answered(source: Iterator[Task], form: Form) -> Iterator[Example]:
+    for task in source:
+        try:
+            yield Example(task, form.prompt(task.request), _answer(task, form))
+        except (PlanError, WorkflowError):
+            continue
+
+
+def _answer(task: Task, form: Form) -> str:
+    if task.workflow is None and form.name == "json":
+        return '{"decline":"none of these tools can do this"}'
+    return form.write(task.workflow, task.request)  # type: ignore[arg-type]  # other forms write a refusal themselves
+
+
+def _of_records(data: Data, registry: Registry) -> Iterator[Task]:
+    for epoch in itertools.count():
+        random = Random(f"{data.seed} {epoch}")
+        source = records.read(Path(data.source))
+        count = 0
+        while chunk := list(itertools.islice(source, AHEAD)):
+            random.shuffle(chunk)
+            count += len(chunk)
+            yield from (known(record, registry) for record in chunk)
+        if not count:
+            raise RecordError("there are no examples in it", where=data.source, hint="write some first")
+
+
+def known(record: records.Record, registry: Registry) -> Known:
+    """Make a task of a record.
+
+    Raises:
+        RecordError: it offers a tool that is not registered.
+    """
+    missing = [name for name in record.tools if name not in registry]
+    if missing:
+        hint = "register it before the training: `--tools` takes a file"
+        raise RecordError(f"there is no tool '{missing[0]}'", where=record.instruction[:60], hint=hint)
+    tools = tuple(registry[name] for name in record.tools) or tuple(registry)
+    values: dict[str, Image | Mask] = {"image": record.image}
+    if record.mask and record.workflow and "$mask" in record.workflow.json():
+        values["mask"] = record.mask
+    given = tuple(name for name in values if name != "image")
+    request = Request(record.image, record.instruction, tools, given, values)
+    return Known(request, record.workflow, record.language, record.target, record.mask, record.workflow is None)

@@ -1,0 +1,62 @@
+"""The supply of tasks."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+import lego.tools
+from lego.builder.prompt import Json
+from lego.core.errors import RecordError
+from lego.core.registry import registry
+from lego.rl import records, supply
+from lego.rl.recipe import Data
+
+
+def words(tasks: object, count: int) -> list[str]:
+    return [task.request.instruction for task in itertools.islice(tasks, count)]  # type: ignore[call-overload]
+
+
+def test_a_supply_can_begin_at_any_window() -> None:
+    whole = words(supply.tasks(Data(seed=3), registry, size=10), 40)
+    assert words(supply.tasks(Data(seed=3), registry, window=2, size=10), 20) == whole[20:]
+    assert words(supply.tasks(Data(seed=4), registry, size=10), 40) != whole
+    assert len(set(whole)) > 30
+
+
+def test_data_sets_repeat_shuffled_and_can_begin_anywhere(tmp_path: Path, small: object) -> None:
+    records.write(tmp_path, [records.Record(small, f"do {n}") for n in range(7)])  # type: ignore[arg-type]
+    data = Data(source=str(tmp_path), seed=1)
+    whole = words(supply.tasks(data, registry, size=5), 21)
+    assert [sorted(whole[n : n + 7]) for n in (0, 7, 14)] == [[f"do {n}" for n in range(7)]] * 3
+    assert whole[:7] != whole[7:14]
+    assert words(supply.tasks(data, registry, window=2, size=5), 11) == whole[10:]
+
+
+def test_an_empty_data_set_is_an_error(tmp_path: Path) -> None:
+    records.write(tmp_path, [])
+    with pytest.raises(RecordError, match="no examples"):
+        next(supply.tasks(Data(source=str(tmp_path)), registry))
+
+
+def test_examples_are_what_a_form_writes_and_reads() -> None:
+    form = Json()
+    for example in itertools.islice(supply.examples(Data(), registry, form, size=40), 40):
+        if example.task.workflow is None:
+            assert "decline" in example.answer
+        else:
+            assert form.read(example.answer, example.task.request).workflow.steps
+
+
+def test_batches_have_like_lengths_and_nothing_is_lost() -> None:
+    found = list(itertools.islice(supply.examples(Data(), registry, Json(), size=64), 64))
+    ordered = list(supply.sorted_by_length(iter(found), 8, 4, seed=0))
+    assert sorted(map(id, found)) == sorted(map(id, ordered))
+
+    def spread(examples: list[supply.Example]) -> int:
+        lengths = [[len(e.prompt) + len(e.answer) for e in examples[n : n + 8]] for n in range(0, 64, 8)]
+        return sum(max(batch) - min(batch) for batch in lengths)
+
+    assert spread(ordered) < spread(found) / 2
