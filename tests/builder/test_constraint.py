@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import tokenizer
 
 import lego.tools  # registers the embedded tools
 from lego.builder.constraint import Constraint, unpacked
 from lego.builder.grammar import workflow_grammar
 from lego.core.registry import registry
+from tests.builder.models import tokenizer
 
 
 @pytest.fixture(scope="module")
