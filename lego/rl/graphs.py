@@ -24,7 +24,7 @@ HIDDEN = -1e9  # before the softmax, of what may not be looked at
 
 
 class Weights:
-    """Where each weight lies in a safetensors file, by its name without ``model.``, which versions put elsewhere."""
+    """Where each weight lies in a safetensors file, by its name without ``model.``, which releases put elsewhere."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -32,7 +32,7 @@ class Weights:
             header: dict[str, Any] = json.loads(file.read(size))
         header.pop("__metadata__", None)
         self.start = 8 + size
-        self.facts = {re.sub(r"\bmodel\.|^vision_model\.", "", name): facts for name, facts in header.items()}
+        self.facts = {re.sub(r"\b(vision_)?model\.", "", name): facts for name, facts in header.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self.facts

@@ -91,6 +91,16 @@ def test_the_graphs_read_the_weights_of_the_file(folder: Path, tmp_path: Path) -
     np.testing.assert_allclose(two, 2 * one, atol=1e-4)
 
 
+def test_weights_are_found_under_the_names_that_any_release_saves(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    names = ["model.language_model.norm.weight", "language_model.model.norm.bias"]
+    names.append("vision_tower.vision_model.head.weight")
+    save_file({name: np.zeros(3, np.float16) for name in names}, tmp_path / "w.safetensors")
+    found = {"language_model.norm.weight", "language_model.norm.bias", "vision_tower.head.weight"}
+    assert set(Weights(tmp_path / "w.safetensors").facts) == found
+
+
 def test_the_graphs_pass_onnx_own_checks(folder: Path) -> None:
     import onnx
 
