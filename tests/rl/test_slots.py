@@ -1,0 +1,71 @@
+"""What fills the slots: words and the values that they mean."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+import lego.tools  # registers the embedded tools
+from lego.builder.words import color_from, number_at, value_of, words_of
+from lego.core.registry import registry
+from lego.core.signature import Param
+from lego.rl import slots
+
+
+def param(tool: str, name: str) -> Param:
+    found = registry[tool].param(name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [("exposure", "exposure"), ("contrast", "contrast"), ("rotate", "angle"), ("border", "width"), ("fade", "amount"),
+     ("resize", "scale"), ("temperature", "kelvin"), ("posterize", "colors")],
+)  # fmt: skip
+def test_numbers_are_said_so_that_they_read_back(tool: str, name: str, language: str) -> None:
+    wanted, random = param(tool, name), Random(1)
+    for negative in (False, wanted.low is not None and wanted.low < 0):
+        for _ in range(40):
+            text, value = slots.said(random, wanted, language, "train", negative)
+            word = number_at(words_of(text), 0)
+            assert word is not None
+            assert value_of(word, wanted, negative) == value
+            assert wanted.validate(value) == value
+            assert value < 0 if negative else value > 0
+
+
+def test_colours_and_texts_read_back_as_well() -> None:
+    random = Random(2)
+    for language in ("en", "zh"):
+        for _ in range(60):
+            text, color = slots.said(random, param("recolor", "color"), language, "train")
+            assert color_from(words_of(text), 0) == color
+            quoted, words = slots.said(random, param("add_text", "text"), language, "train")
+            assert words_of(quoted)[0].kind == "quote"
+            assert words_of(quoted)[0].text == words
+
+
+@pytest.mark.parametrize(
+    ("value", "degree", "meant"),
+    [("normal", 0, 20.0), ("strong", 0, 40.0), ("-weak", 0, -10.0), ("max", 0, 100.0), ("normal", 1, 40.0),
+     ("normal", -1, 10.0), ("strong", 1, 100.0), (35, 0, 35.0)],
+)  # fmt: skip
+def test_amounts_are_relative_to_the_tools_usual_one(value: Any, degree: int, meant: float) -> None:
+    assert slots.implied(param("contrast", "contrast"), value, degree) == meant
+
+
+def test_an_amount_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        slots.implied(param("fade", "amount"), "-normal")
+
+
+def test_nouns_come_with_fitting_articles() -> None:
+    random = Random(3)
+    nouns = [slots.noun(random, "en", "train") for _ in range(300)]
+    assert all(noun.said.endswith(noun.name) for noun in nouns)
+    assert not [noun.said for noun in nouns if noun.said.startswith(("the the ", "my my "))]
+    assert not [noun.said for noun in nouns if noun.said.startswith("this ") and noun.name.endswith("power lines")]
