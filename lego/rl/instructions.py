@@ -47,6 +47,7 @@ class Task:
         source: the phrasings that it was made of.
         invented: does it ask for a tool that does not exist?
         seen: is the answer in the picture alone?
+        plain: is it one that training begins with, for which the picture is not looked at?
     """
 
     request: Request
@@ -56,6 +57,7 @@ class Task:
     source: tuple[str, ...] = ()
     invented: bool = False
     seen: bool = False
+    plain: bool = False
 
 
 def tasks(
@@ -76,7 +78,7 @@ def tasks(
         number += 1
         task = maker.task(random)
         if task is not None:
-            yield task
+            yield replace(task, plain=plain)
 
 
 class _Maker:

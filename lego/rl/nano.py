@@ -20,10 +20,11 @@ from lego.rl.pictures import SIDE
 PATCH = 16  # px of a picture's token
 PIECES = 4096  # of words, beside the special tokens
 SAMPLES = 30_000  # tasks whose words the tokenizer is made of
-TEMPLATE = (
-    "{% for message in messages %}{% set text = message['content'] if message['content'] is string else "
-    "message['content'] | selectattr('type', 'equalto', 'text') | map(attribute='text') | join %}"
-    "{% if message['role'] == 'user' %}<image>{{ text }}{% else %}{{ text }}<end>{% endif %}{% endfor %}"
+TEMPLATE = (  # a message is a text, or parts of which a picture is one
+    "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"
+    "{% if message['role'] == 'assistant' %}<end>{% endif %}{% endfor %}"
 )
 SIZES = {"nano": (256, 6), "micro": (64, 2), "small": (384, 8)}  # width of the text model, layers
 

@@ -27,8 +27,8 @@ class Data(_Part):
         source: "instructions" for those made from phrasings, else a data set of `lego.rl.records`.
         split: whose phrasings and nouns, of instructions.
         seed: of making and of shuffling.
-        plain: how many of the first instructions are plain (see `instructions.tasks`); a model from scratch learns to
-            point from them.
+        plain: how many of the first instructions are plain (see `instructions.tasks`) and read without their pictures;
+            a model from scratch learns to point from them. A multiple of batch x bucket.
         unseen_words: False asks in the words of the training about the things of ``split``.
     """
 

@@ -55,7 +55,7 @@ def row(example: supply.Example) -> dict[str, Any]:
     return {
         "prompt": [{"role": "user", "content": example.prompt}],
         "completion": [{"role": "assistant", "content": example.answer}],
-        "image": seen(example.task.request.image),
+        "image": None if getattr(example.task, "plain", False) else seen(example.task.request.image),
     }
 
 
@@ -121,12 +121,13 @@ def encode(processor: Any, prompts: list[str], images: list[Any]) -> dict[str, A
 
     Args:
         prompts: what the user says, to which the chat template adds the picture.
-        images: Pillow pictures, one a prompt.
+        images: Pillow pictures, one a prompt; None for all of them leaves the pictures out.
     """
-    texts = [chat(processor, prompt) for prompt in prompts]
+    pictured = images[0] is not None
+    texts = [chat(processor, prompt, pictured) for prompt in prompts]
     return dict(
         processor(
-            images=[[image] for image in images],
+            images=[[image] for image in images] if pictured else None,
             text=texts,
             padding=True,
             padding_side="left",
@@ -136,9 +137,9 @@ def encode(processor: Any, prompts: list[str], images: list[Any]) -> dict[str, A
     )
 
 
-def chat(processor: Any, prompt: str) -> str:
+def chat(processor: Any, prompt: str, pictured: bool = True) -> str:
     """Return a prompt in the chat template's words, up to where the model begins."""
-    content = [{"type": "image"}, {"type": "text", "text": prompt}]
+    content = [*[{"type": "image"}] * pictured, {"type": "text", "text": prompt}]
     text = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
