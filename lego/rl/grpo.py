@@ -46,7 +46,8 @@ def trainer(
     stage = recipe.stages[name]
     assert isinstance(stage, Grpo)
     environment = Environment(learner.form, registry, stage, recipe.reward_threads)
-    done = start * stage.prompts * stage.accumulate
+    config = _config(recipe, name, stage, out)
+    done = start * stage.prompts * stage.accumulate * config.world_size
 
     def rows() -> Iterator[dict[str, Any]]:
         for number, task in enumerate(_usable(stage, registry, done // WINDOW)):
@@ -59,7 +60,7 @@ def trainer(
         environment,
         stage,
         model=learner.model,
-        args=_config(recipe, name, stage, out),
+        args=config,
         reward_funcs=_reward(name, environment, learner.checkpoint),
         train_dataset=supply.stream(rows),
         processing_class=learner.processor,

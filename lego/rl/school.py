@@ -93,11 +93,13 @@ def _stage(recipe: Recipe, name: str, start: Path | None, out: Path, registry: R
         warnings.filterwarnings("ignore", message=".*(activation|gradient)_checkpointing.*", category=FutureWarning)
         trainer = _trainer(recipe, name, learner, registry, folder, watch, done)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    if best_of(folder) >= 0:
-        (folder / "best").rename(folder / "model")
-    else:
-        learner.save(folder / "model")
-    curves.draw(metrics_of(folder), folder / "curves.png", f"{recipe.name}: {name}")
+    if trainer.is_world_process_zero():
+        if best_of(folder) >= 0:
+            (folder / "best").rename(folder / "model")
+        else:
+            learner.save(folder / "model")
+        curves.draw(metrics_of(folder), folder / "curves.png", f"{recipe.name}: {name}")
+    trainer.accelerator.wait_for_everyone()
 
 
 def _trainer(
