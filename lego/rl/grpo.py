@@ -214,7 +214,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         if not self.use_vllm:
-            inputs = _without_mute(inputs)
+            inputs = _without_mute(inputs) if self.accelerator.num_processes == 1 else _silenced(inputs)
             self._places = inputs.pop("places")
         return super()._compute_loss(model, inputs)
 
@@ -252,6 +252,12 @@ def unpacked(table: Any, width: int) -> Any:
     """Return packed bits (rows x bytes, the lowest bit first) as booleans (rows x width)."""
     bits = torch.arange(8, dtype=torch.uint8, device=table.device)
     return ((table[:, :, None] >> bits) & 1).bool().flatten(1)[:, :width]
+
+
+def _silenced(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Keep the answers without an advantage, but without loss: TRL gathers metrics of equally many from all."""
+    loud = inputs["advantages"].abs() > MUTE
+    return {**inputs, "tool_mask": inputs["tool_mask"] * loud[:, None]}
 
 
 def _without_mute(inputs: dict[str, Any]) -> dict[str, Any]:
