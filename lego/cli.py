@@ -23,6 +23,7 @@ OUTPUT = Path("edited.png")
 EXTRAS = {
     "find": (("onnxruntime", "rapidocr", "skimage"), "words and faces"),
     "fill": (("numba", "pymatting"), "canvases extended without seams, hair cut out"),
+    "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
 }  # what each brings, by the modules that it needs
 MISTAKE = 2  # exit code of everything that the user can mend
 

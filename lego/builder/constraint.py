@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,13 @@ class Constraint:
             raise SettingsError("a language model plans under a grammar", hint=hint, code="no_llguidance") from None
         if hasattr(tokenizer, "backend_tokenizer"):
             eos = tokenizer.eos_token_id if eos is None else eos
+            n_vocab = max(n_vocab or 0, len(tokenizer))  # some checkpoints have tokens that the network never says
             backend = copy.copy(tokenizer.backend_tokenizer)
             backend.no_padding()  # a tokenizer that pads would pad the grammar's own texts
             backend.no_truncation()
             tokenizer = backend.to_str()
+        if isinstance(tokenizer, str) and tokenizer.lstrip().startswith("{"):
+            tokenizer = _decodable(tokenizer)
         self._tokens = llguidance.LLTokenizer(tokenizer, n_vocab=n_vocab, eos_token=eos)
         self._matcher = llguidance.LLMatcher
         self._read: dict[str, Any] = {}
@@ -58,6 +62,17 @@ class Constraint:
                 self._read.pop(next(iter(self._read)))
             self._read[grammar] = found
         return Matcher(self._read[grammar].deep_copy(), self.n_vocab, self.eos)
+
+
+def _decodable(text: str) -> str:
+    """Describe a decoder of whole words (Metaspace) as the steps that llguidance knows: the bytes are the same."""
+    data = json.loads(text)
+    decoder = data.get("decoder") or {}
+    if decoder.get("type") != "Metaspace":
+        return text
+    space = {"type": "Replace", "pattern": {"String": decoder.get("replacement", "\u2581")}, "content": " "}
+    data["decoder"] = {"type": "Sequence", "decoders": [space, {"type": "ByteFallback"}, {"type": "Fuse"}]}
+    return json.dumps(data)
 
 
 class Matcher:

@@ -64,6 +64,8 @@ def generate(
 ) -> list[Completion]:
     """Return ``count`` answers for each prompt, the answers of a prompt next to each other.
 
+    The model is in evaluation mode meanwhile, and no gradients are kept.
+
     Args:
         model: an image-text-to-text model of transformers with a plain attention cache (LLaVA, Qwen-VL, ...).
         inputs: what its processor gave, on the model's device: ``input_ids`` (prompts x length), the pictures, and for
@@ -80,21 +82,30 @@ def generate(
     for row in starts:
         row.settle()
     rows = [row.copy(seed, number) for row in starts for number in range(count)]
-    with torch.inference_mode():
-        session = _Session(model, inputs, count)
-        logits, live = session.logits, list(range(len(rows)))
-        while live:
-            _choose([rows[r] for r in live], logits, temperature)
-            kept = [place for place, r in enumerate(live) if not rows[r].ended]
-            if not kept:
-                break
-            if len(kept) <= COMPACT * len(live):
-                session.keep(kept)
-                live = [live[place] for place in kept]
-            waiting = sorted(len(rows[r].pending) for r in live if not rows[r].ended)
-            size = waiting[len(waiting) // 2]  # half of the rows are through at once; longer runs go on beside them
-            logits = session.feed([rows[r].next_block(size) for r in live])
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            _run(rows, _Session(model, inputs, count), temperature)
+    finally:
+        model.train(training)
     return [row.completion() for row in rows]
+
+
+def _run(rows: Sequence[_Row], session: _Session, temperature: float) -> None:
+    """Choose and feed in turns until every row has ended."""
+    logits, live = session.logits, list(range(len(rows)))
+    while live:
+        _choose([rows[r] for r in live], logits, temperature)
+        kept = [place for place, r in enumerate(live) if not rows[r].ended]
+        if not kept:
+            return
+        if len(kept) <= COMPACT * len(live):
+            session.keep(kept)
+            live = [live[place] for place in kept]
+        waiting = sorted(len(rows[r].pending) for r in live if not rows[r].ended)
+        size = waiting[len(waiting) // 2]  # half of the rows are through at once; longer runs go on beside them
+        logits = session.feed([rows[r].next_block(size) for r in live])
 
 
 class _Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,9 @@ from lego.core.values import Image
 MODULES = ("torch", "transformers", "llguidance")
 LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 2509.12883): about 750 tokens of Qwen-VL
 NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
-MAX_TOKENS = 1500  # of an answer: a thought of 600 characters and twelve steps with a sentence in each
+MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
+MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
+THINKING = "<think>\n"  # some chat templates begin the thought themselves; the grammar begins it, or does not
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
 
@@ -70,6 +73,12 @@ class Local:
         """Write a workflow for the request; see `Builder.plan`."""
         from lego.builder.decode import generate
 
+        if not request.instruction.strip():
+            raise PlanError("the instruction is empty", hint="say what to do", code="empty")
+        if len(request.instruction) > MAX_INSTRUCTION:
+            raise PlanError(
+                f"the instruction has over {MAX_INSTRUCTION} characters", hint="ask for less", code="too_long"
+            )
         with self._lock:
             self._loaded = loaded = self._loaded or load(self.source, self.device, download=self.download)
             matcher = loaded.constraint.start(loaded.form.grammar(request))
@@ -118,7 +127,7 @@ def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]
     """Return what the model reads for these requests, on its device: one row each, padded on the left."""
     pictures = [seen(request.image) for request in requests]
     processor = checkpoint.processor
-    texts = [
+    texts: list[str] = [
         processor.apply_chat_template(
             [
                 {
@@ -131,16 +140,15 @@ def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]
         )
         for request in requests
     ]
+    texts = [text.removesuffix(THINKING) for text in texts]
     read = processor(text=texts, images=pictures, return_tensors="pt", padding=len(texts) > 1)
     return dict(read.to(checkpoint.model.device))
 
 
-def text_of(checkpoint: Checkpoint, ids: tuple[int, ...]) -> str:
-    """Return an answer's text, special tokens included, without the token that ends it."""
-    kept = [token for token in ids if token not in checkpoint.constraint.eos]
-    return str(
-        checkpoint.processor.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    )
+def text_of(checkpoint: Checkpoint, ids: Sequence[int]) -> str:
+    """Return an answer's text, with its special tokens."""
+    words = checkpoint.processor.tokenizer
+    return str(words.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 def seen(image: Image) -> Pillow.Image:

@@ -201,6 +201,10 @@ class _Checker:
             return None
         if isinstance(value, list) and param.many:
             items = [self._one(step, param, item, needs) for item in value]
+            if param.kind in REFERABLE and not items:
+                self._add(step, param.name, "wrong_kind", f"no {param.kind} is in the list", f"allowed: {param}")
+            if param.kind in REFERABLE:
+                return items
             return items if any(isinstance(i, Ref) for i in items) else self._literal(step, param, items)
         one = self._one(step, param, value, needs)
         if isinstance(one, Ref):

@@ -26,9 +26,7 @@ from lego.rl.wording import Deed, color_name, deeds
 
 WORDS = 0.5  # of a deed: that its tool is called for; the other half are the facts, right for the right tool only
 SAME_WORD = 0.5  # Dice of two words' grams from which they are taken for the same: brighten and brighter have .53
-SAME_PHRASE = (
-    0.9  # share of a phrase's grams that the words hold, from which on what it implies is held against the plan
-)
+SAME_PHRASE = 0.8  # share of a phrase's grams in the words, from which on what the phrase implies is to be kept
 OTHER_WAY = 0.5  # what is left of a plan whose every pair of deeds comes in the other order than the words
 RUN = 4  # clauses that may ask for one deed together
 COPIED = 0.8  # share of the words that a text or a target repeats, from which on it is a copy and no answer

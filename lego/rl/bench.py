@@ -12,27 +12,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from lego.builder.base import Builder, Request
+from lego.builder.calls import Call, workflow_of
 from lego.core.errors import PlanError, RecordError, WorkflowError
 from lego.core.registry import Registry
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.rl import records, rewards, scenes
-
-NOT = "not: "  # before a target: everything but it
-
-
-class Call(BaseModel):
-    """One right call: the tool, the arguments that the words determine, and on what.
-
-    ``on`` is "" for the whole picture, "mask" for what the user drew, "not: X" for everything but X, else the words
-    that name the thing.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    tool: str
-    args: dict[str, Any] = {}
-    on: str = ""
 
 
 class Case(BaseModel):
@@ -92,47 +77,6 @@ def run(
     for number, (case, right) in enumerate(zip(todo, answers, strict=True), 1):
         yield _judged(builder, case, right, registry)
         progress(number / len(todo))
-
-
-def workflow_of(calls: Sequence[Call], registry: Registry, given: Sequence[str] = ()) -> Workflow:
-    """Write the workflow that a list of calls means; things are looked for in the picture as given, once each."""
-    steps: list[dict[str, Any]] = []
-    image = source = "$image"
-    masks: dict[tuple[str, str], str] = {}
-
-    def add(tool: str, args: dict[str, Any]) -> str:
-        steps.append({"id": f"s{len(steps) + 1}", "tool": tool, "args": args})
-        return f"$s{len(steps)}"
-
-    def mask(on: str) -> str:
-        if on == "mask":
-            return "$mask"
-        if (source, on) not in masks:
-            if on.startswith(NOT):
-                masks[source, on] = add("mask_invert", {"mask": mask(on.removeprefix(NOT))})
-            else:
-                masks[source, on] = add("segment", {"image": source, "target": on})
-        return masks[source, on]
-
-    for call in calls:
-        tool = registry.get(call.tool)
-        if tool is None:
-            raise WorkflowError(f"there is no tool '{call.tool}'")
-        pictures = [p for p in tool.params if p.kind == "image"]
-        place = next((p for p in tool.params if p.kind == "mask"), None)
-        args: dict[str, Any] = {p.name: [image] if p.many else image for p in pictures[:1]}
-        if "reference" in given:
-            args |= {p.name: ["$reference"] if p.many else "$reference" for p in pictures[1:2]}
-        if call.on and place:
-            args[place.name] = mask(call.on)
-        made = add(call.tool, args | call.args)
-        shown = next((o for o in tool.outputs if o.kind == "image"), tool.outputs[0])
-        made = made if len(tool.outputs) == 1 else f"{made}.{shown.name}"
-        if shown.kind == "image" or len(calls) == 1:  # words beside an edit are not its result
-            image = made
-        if tool.scope == "geometric":
-            source = image
-    return Workflow.load({"version": 1, "steps": steps, "result": image})
 
 
 def table(outcomes: Sequence[Outcome]) -> list[tuple[str, int, float, float, float]]:

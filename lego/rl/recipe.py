@@ -27,11 +27,16 @@ class Data(_Part):
         source: "instructions" for those made from phrasings, else a data set of `lego.rl.records`.
         split: whose phrasings and nouns, of instructions.
         seed: of making and of shuffling.
+        plain: how many of the first instructions are plain (see `instructions.tasks`); a model from scratch learns to
+            point from them.
+        unseen_words: False asks in the words of the training about the things of ``split``.
     """
 
     source: str = INSTRUCTIONS
     split: Literal["train", "val", "test"] = "train"
     seed: int = 0
+    plain: int = Field(0, ge=0)
+    unseen_words: bool = True
 
 
 class Judging(_Part):

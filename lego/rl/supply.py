@@ -69,7 +69,8 @@ def tasks(data: Data, registry: Registry, window: int = 0, size: int = 256) -> I
     """
     if data.source == INSTRUCTIONS:
         for number in itertools.count(window):
-            made = instructions.tasks(registry, data.split, data.seed * APART + number)
+            plain = number * size < data.plain
+            made = instructions.tasks(registry, data.split, data.seed * APART + number, data.unseen_words, plain)
             yield from itertools.islice(made, size)
     yield from itertools.islice(_of_records(data, registry), window * size, None)
 

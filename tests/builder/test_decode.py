@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from models import KINDS, build
 
 import lego.tools  # registers the embedded tools
 from lego.builder.base import Request
@@ -17,6 +17,7 @@ from lego.builder.decode import Completion, generate
 from lego.builder.local import Checkpoint, inputs_of, load, text_of
 from lego.core.registry import registry
 from lego.core.values import Image
+from tests.builder.models import KINDS, build
 
 TOOLS = tuple(registry)[:10]
 WORDS = ("warmer", "make the picture a good deal darker, please", "sepia")
@@ -142,3 +143,23 @@ def test_the_network_runs_once_for_the_prompt_and_then_only_for_choices(checkpoi
     assert shapes[0][1] == inputs_of(checkpoint, request)["input_ids"].shape[1]
     assert len(shapes) <= sum(found.free) + 1
     assert sum(columns for _, columns in shapes[1:]) <= len(found.ids)
+
+
+def test_a_model_in_training_is_in_training_afterwards(checkpoint: Checkpoint) -> None:
+    checkpoint.model.train()
+    try:
+        found = run(checkpoint, requests(1))
+        assert checkpoint.model.training
+    finally:
+        checkpoint.model.eval()
+    assert found[0].ids == run(checkpoint, requests(1))[0].ids
+
+
+def test_prompts_of_different_tools_are_held_to_their_own(checkpoint: Checkpoint) -> None:
+    first, second = requests(2)
+    asked = [first, replace(second, tools=(registry["flip"],))]
+    for number, completion in enumerate(run(checkpoint, asked, count=2, temperature=1.0, seed=4)):
+        matcher = start(checkpoint, asked)(number // 2)
+        for token in completion.ids:
+            matcher.take(token)  # raises where it is not allowed
+        assert matcher.done == completion.whole

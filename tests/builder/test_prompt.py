@@ -148,8 +148,16 @@ def test_writing_brings_a_workflow_into_the_one_form(small: Image) -> None:
         workflow(("describe", {"image": "$image"}), ("add_text", {"image": "$image", "text": "$step1.words"})),
         workflow(("exposure", {"image": "$image"}), ("segment", {"image": "$step1", "target": "sky"})),
         Workflow((), "$image"),
+        workflow(("exposure", {"image": "$image"}), result=("$step1", "$image")),
     ],
-    ids=["an unknown tool", "too long", "words from a step", "only a mask of an edited picture", "nothing to do"],
+    ids=[
+        "an unknown tool",
+        "too long",
+        "words from a step",
+        "only a mask of an edited picture",
+        "nothing to do",
+        "a given value",
+    ],
 )
 def test_what_the_form_has_no_words_for_is_an_error(made: Workflow, small: Image) -> None:
     with pytest.raises(PlanError) as caught:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-import lego.tools  # noqa: F401  # registers the embedded tools
+import lego.tools  # registers the embedded tools
 from lego.builder.rank import Index, card, grams, rank
 from lego.core.registry import registry
 

@@ -194,3 +194,17 @@ def test_a_very_long_chain_is_checked_without_recursion(box: Registry) -> None:
     assert flow(*steps, result="$s4999").check(box) == []
     backwards = [("s0", "wf_paint", {"image": "$s4999"}), *steps[1:]]
     assert codes(flow(*backwards, result="$s4999"), box) == [("s0", "image", "cycle")]
+
+
+@pytest.mark.parametrize(
+    ("images", "code"),
+    [
+        ([], "wrong_kind"),
+        (["$reference"], "unknown_reference"),
+        (["$nobody", "$5 off"], "unknown_reference"),
+        (["a literal", 3, None], "wrong_kind"),
+        ([["$image"]], "wrong_kind"),
+    ],
+)
+def test_a_list_of_pictures_without_any_is_a_problem_and_no_crash(box: Registry, images: list[Any], code: str) -> None:
+    assert ("a", "images", code) in codes(flow(("a", "wf_stack", {"images": images})), box)

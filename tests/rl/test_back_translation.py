@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 import lego.tools  # registers the embedded tools
+from lego.builder.calls import Call, workflow_of
 from lego.core.registry import registry
 from lego.core.workflow import Workflow
-from lego.rl import bench
 from lego.rl.back_translation import back_translation
-from lego.rl.bench import Call
 from lego.rl.rewards import Reward
 
 
@@ -21,7 +20,7 @@ def call(tool: str, on: str = "", **args: Any) -> Call:
 
 
 def worth(instruction: str, *calls: Call) -> Reward:
-    return back_translation(instruction, bench.workflow_of(calls, registry), registry)
+    return back_translation(instruction, workflow_of(calls, registry), registry)
 
 
 PLANS: dict[str, tuple[Call, ...]] = {

@@ -13,11 +13,11 @@ import pytest
 import lego.tools  # registers the embedded tools
 from lego import builder as builders
 from lego.builder.base import Plan, Request
+from lego.builder.calls import Call, workflow_of
 from lego.core.errors import PlanError, RecordError
 from lego.core.registry import registry
 from lego.core.workflow import Workflow
 from lego.rl import bench
-from lego.rl.bench import Call
 
 CASES: list[dict[str, Any]] = [
     {
@@ -53,7 +53,7 @@ class Fixed:
     def plan(self, request: Request) -> Plan:
         if not self.calls:
             raise PlanError("no")
-        return Plan(bench.workflow_of(self.calls, registry))
+        return Plan(workflow_of(self.calls, registry))
 
 
 def test_the_rules_plan_what_is_plain(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_calls_become_the_workflow_that_they_mean() -> None:
         Call(tool="crop", args={"ratio": "1:1"}),
         Call(tool="blur", on="not: car"),
     ]
-    flow: Workflow = bench.workflow_of(calls, registry)
+    flow: Workflow = workflow_of(calls, registry)
     assert flow.check(registry) == []
     assert [s.tool for s in flow.steps] == ["segment", "recolor", "crop", "segment", "mask_invert", "blur"]
     assert flow.steps[3].args["image"] == "$s3"  # after cropping the car is looked for anew

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from models import build
 
 import lego.tools
 from lego.builder.processors import load_processor
@@ -18,6 +17,7 @@ from lego.rl.checkpoint import open_learner
 from lego.rl.head import add_head
 from lego.rl.recipe import Data, Recipe
 from lego.rl.stage import Watch
+from tests.builder.models import build
 
 
 def rows(small: Image, answers: list[str]) -> list[dict[str, object]]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from models import build
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -28,6 +27,7 @@ from lego.core.workflow import Workflow
 from lego.rl import records, scenes, school
 from lego.rl.recipe import Data, Lora, Recipe
 from lego.rl.stage import Progress
+from tests.builder.models import build
 
 TOOLS = ("exposure", "flip", "segment", "remove", "blur")
 

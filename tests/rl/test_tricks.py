@@ -11,11 +11,11 @@ import pytest
 
 import lego
 import lego.tools  # registers the embedded tools
+from lego.builder.calls import NOT, Call, workflow_of
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.core.workflow import Workflow
-from lego.rl import bench, critics, rewards, scenes
-from lego.rl.bench import Call
+from lego.rl import critics, rewards, scenes
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Wish:
 
     @property
     def honest(self) -> Workflow:
-        return bench.workflow_of(self.calls, registry)
+        return workflow_of(self.calls, registry)
 
     @functools.cached_property
     def image(self) -> Image:
@@ -51,8 +51,8 @@ def chain(calls: Sequence[Call]) -> Workflow:
     for one in calls:
         args = {"image": image, **one.args}
         if one.on:
-            steps.append(("segment", {"image": image, "target": one.on.removeprefix(bench.NOT)}))
-            if one.on.startswith(bench.NOT):
+            steps.append(("segment", {"image": image, "target": one.on.removeprefix(NOT)}))
+            if one.on.startswith(NOT):
                 steps.append(("mask_invert", {"mask": f"$t{len(steps)}"}))
             args["mask"] = f"$t{len(steps)}"
         steps.append((one.tool, args))
@@ -89,7 +89,7 @@ def injected(wish: Wish) -> Workflow:
 
 
 def masks_only(wish: Wish) -> Workflow:
-    places = [one.on.removeprefix(bench.NOT) for one in wish.calls if one.on] or ["background"]
+    places = [one.on.removeprefix(NOT) for one in wish.calls if one.on] or ["background"]
     return flow(*(("segment", {"image": "$image", "target": place}) for place in places))
 
 

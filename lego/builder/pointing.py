@@ -1,0 +1,381 @@
+"""Pointing: how a small model writes plans. It numbers the words of the instruction and points at them.
+
+A model of a few million parameters cannot spell a thing's name or a number without mistakes, but it can say "the words
+3 to 5". So the prompt is the words with their numbers, `make<w_0>the<w_1>car<w_2>blue<w_3>`, and the answer is calls
+(`lego.builder.calls`) whose values are such numbers: `<T:recolor><on><w_2><w_2><P:color><w_3>`. What can be read off a
+word (a number in a unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few fixed values.
+
+Tools that the model was trained on have a token each. All others are described by cards in front of the prompt, the
+three nearest to the instruction, and called by the card's place: `<t_0>`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lego.builder import spelling
+from lego.builder.base import Plan, Request
+from lego.builder.calls import BOX, DRAWN, NOT, Call, calls_of, mask_of, workflow_of
+from lego.builder.rank import Index, card
+from lego.builder.spelling import SLOTS, STRUCTURE, VALUES, Spelling
+from lego.builder.words import MOST, Word, words_of
+from lego.core.errors import PlanError, WorkflowError
+from lego.core.registry import Tool
+from lego.core.signature import REFERABLE
+from lego.core.values import Mask
+from lego.core.workflow import Workflow
+
+CARDS, PARAMS = 3, 8  # cards in a prompt, parameters of a card
+SENTENCE = 24  # words of a card's sentence that are shown
+LONGEST = 14  # words of a thing's name
+MOST_CALLS = 6
+REGIONS = ("background", "subject", "sky", "text", "face")  # things that are meant without being named
+GRID = 32  # places that a box's sides can have
+Tooling = Tool[..., Any]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tools that a checkpoint knows by heart: each one's parameters by name and kind."""
+
+    tools: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def of(cls, tools: Iterable[Tooling]) -> Vocabulary:
+        """Learn the tools on offer."""
+        return cls({t.name: {p.name: p.kind for p in t.params} for t in tools})
+
+    def knows(self, tool: Tooling) -> bool:
+        """Is this the tool that was learned, and not another one of that name?"""
+        return self.tools.get(tool.name) == {p.name: p.kind for p in tool.params}
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """All special tokens, in the order of their ids."""
+        params = sorted({param for params in self.tools.values() for param in params})
+        return [
+            *STRUCTURE,
+            *(f"<w_{n}>" for n in range(MOST)),
+            *(f"<l_{n}>" for n in range(GRID)),
+            *(f"<r:{region}>" for region in REGIONS),
+            *VALUES,
+            *(f"<t_{n}>" for n in range(CARDS)),
+            *(f"<p_{n}>" for n in range(PARAMS)),
+            *(f"<T:{name}>" for name in self.tools),
+            *(f"<P:{param}>" for param in params),
+        ]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A request as the model sees it: numbered words, and which token stands for which tool and parameter."""
+
+    request: Request
+    words: tuple[Word, ...]
+    tools: Mapping[str, Tooling]  # by token
+    cards: tuple[Tooling, ...]
+    absent: tuple[str, ...]  # tools known by heart that are not on offer
+
+    def token(self, tool: str) -> str:
+        return next(token for token, known in self.tools.items() if known.name == tool)
+
+    def param_tokens(self, token: str) -> dict[str, str]:
+        """Token by parameter, for those whose values can be said."""
+        tool = self.tools[token]
+        sayable = [p for p in tool.params if spelling.sayable(p)]
+        if token.startswith("<T:"):
+            return {p.name: f"<P:{p.name}>" for p in sayable}
+        return {p.name: f"<p_{n}>" for n, p in enumerate(sayable[:PARAMS])}
+
+    @property
+    def boxed(self) -> bool:
+        """Is the given mask a mere box?"""
+        mask = self.request.values.get("mask")
+        return isinstance(mask, Mask) and mask.box is not None and mask == Mask.from_box(mask.size, mask.box)
+
+
+class Pointing:
+    """The form of small checkpoints; see `lego.builder.prompt.Form`.
+
+    Args:
+        tools: those known by heart, as in `Vocabulary`.
+    """
+
+    name = "pointing"
+
+    def __init__(self, tools: Mapping[str, Mapping[str, str]]) -> None:
+        self.vocabulary = Vocabulary(tools)
+        self._index: tuple[tuple[str, ...], Index] | None = None
+        self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
+
+    def prompt(self, request: Request) -> str:
+        """The cards of tools not known by heart, what is missing and given, and the numbered words."""
+        setting = self._setting(request)
+        parts = [self._card(setting, number, tool) for number, tool in enumerate(setting.cards)]
+        if setting.absent:
+            few = len(setting.absent) <= len(self.vocabulary.tools) / 2
+            there = [t.name for token, t in setting.tools.items() if token.startswith("<T:")]
+            parts.append(
+                ("<no>" if few else "<only>") + "".join(f"<T:{n}>" for n in (setting.absent if few else there))
+            )
+        parts += ["<drawn>"] * ("mask" in request.given) + ["<ref>"] * ("reference" in request.given)
+        return "".join([*parts, "<user>", *(f"{_shown(w)}<w_{n}>" for n, w in enumerate(setting.words)), "<asst>"])
+
+    def grammar(self, request: Request) -> str:
+        """Every answer that `read` makes a valid plan of, as Lark text for llguidance."""
+        setting = self._setting(request)
+        spelled = Spelling(request.instruction, setting.words)
+        rules = _Rules()
+        thing = rules.add(_thing(spelled, "segment" in _names(setting)))
+        options = []
+        for token, tool in setting.tools.items():
+            parts = self._call(rules, thing, setting, spelled, token, tool)
+            if parts:
+                options.append(rules.add(" ".join(parts)))
+        calls = rules.add(" | ".join(options))
+        chain = " ".join([calls, *[f"{calls}?"] * (MOST_CALLS - 1)])
+        return f"start: <none> | {chain}\n{rules.text}"
+
+    def read(self, text: str, request: Request) -> Plan:
+        """Turn an answer into a plan.
+
+        Raises:
+            PlanError: the model declines, or this is no answer.
+        """
+        setting = self._setting(request)
+        tokens = re.findall(r"<[^<>\s]+>", text)
+        if tokens[:1] == ["<none>"]:
+            hint = "say what to do with the picture, one wish after another; `lego tools` lists what is on offer"
+            raise PlanError("no tool here can do this, or it is no wish", hint=hint, code="declined")
+        try:
+            calls = _Reader(tokens, setting, Spelling(request.instruction, setting.words)).calls()
+            flow = workflow_of(calls, request.tools, request.given, setting.boxed)
+        except (WorkflowError, LookupError, ValueError) as error:
+            raise PlanError(f"the model's answer is no plan: {text[:200]}", code="unreadable") from error
+        return Plan(flow, "; ".join(_said(call) for call in calls))
+
+    def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
+        """What a teacher would have the model say; no workflow means that it is to decline.
+
+        Raises:
+            WorkflowError: pointing cannot say this.
+        """
+        if workflow is None:
+            return "<none>"
+        setting = self._setting(request)
+        spelled = Spelling(request.instruction, setting.words)
+        parts = []
+        for call in calls_of(workflow, request.tools, request.given, setting.boxed):
+            try:
+                token = setting.token(call.tool)
+            except StopIteration:
+                raise WorkflowError(f"the tool '{call.tool}' is not among the cards") from None
+            parts += [token, *spelled.place(call)]
+            named = setting.param_tokens(token)
+            tool = setting.tools[token]
+            if unsaid := [name for name in call.args if name not in named]:
+                raise WorkflowError(f"the parameter '{unsaid[0]}' of '{call.tool}' cannot be pointed at")
+            for param in tool.params:
+                if param.name in call.args:
+                    parts += [named[param.name], *spelled.value(param, call.args[param.name])]
+        return "".join(parts)
+
+    def _call(
+        self, rules: _Rules, thing: str, setting: _Setting, spelled: Spelling, token: str, tool: Tooling
+    ) -> list[str]:
+        """The parts of a call of one tool; none if a value that it needs cannot be said here."""
+        parts = [token]
+        place = mask_of(tool)
+        if place:
+            parts.append(self._where(rules, thing, setting) + ("" if place.required else "?"))
+        for name, own in setting.param_tokens(token).items():
+            param = tool.param(name)
+            assert param is not None
+            values = spelled.options(param)
+            if values:
+                parts.append(rules.add(f"{own} {rules.add(values)}") + ("" if param.required else "?"))
+            elif param.required:
+                return []
+        return parts
+
+    def _setting(self, request: Request) -> _Setting:
+        known, new, absent = self._sorted(request.tools, "reference" in request.given)
+        cards = self._nearest(new, request.instruction)
+        tools = {**known, **{f"<t_{n}>": tool for n, tool in enumerate(cards)}}
+        return _Setting(request, tuple(words_of(request.instruction)), tools, cards, absent)
+
+    def _sorted_afresh(
+        self, tools: tuple[Tooling, ...], second: bool
+    ) -> tuple[dict[str, Tooling], list[Tooling], tuple[str, ...]]:
+        """The tools with a token of their own by that token, those that need a card, and what is not on offer."""
+        by_heart = {tool.name: tool for tool in tools if self.vocabulary.knows(tool)}
+        new = [tool for tool in tools if tool not in by_heart.values() and _usable(tool, second)]
+        names = [name for name in self.vocabulary.tools if name in by_heart]
+        known = {f"<T:{name}>": by_heart[name] for name in names if _usable(by_heart[name], second)}
+        return known, new, tuple(name for name in self.vocabulary.tools if name not in by_heart)
+
+    def _nearest(self, tools: Sequence[Tooling], instruction: str) -> tuple[Tooling, ...]:
+        """The cards that share most letters with the instruction, best first."""
+        if not tools:
+            return ()
+        texts = tuple(card(tool) for tool in tools)
+        if self._index is None or self._index[0] != texts:
+            self._index = (texts, Index(texts))
+        scores = self._index[1].rank(instruction)
+        order = sorted(range(len(tools)), key=lambda n: -scores[n])
+        return tuple(tools[n] for n in order[:CARDS])
+
+    def _card(self, setting: _Setting, number: int, tool: Tooling) -> str:
+        token = f"<t_{number}>"
+        parts = [f"<card>{token}{_clean(tool.name.replace('_', ' '))}<:>{_clean(tool.sentence, SENTENCE)}"]
+        place = mask_of(tool)
+        if place:
+            parts.append("<on>" if place.required else "<on?>")
+        for name, own in setting.param_tokens(token).items():
+            param = tool.param(name)
+            assert param is not None
+            parts.append(
+                f"{own}{_clean(name.replace('_', ' '))}<k:{param.format or param.kind}>".replace(
+                    "<k:ratio>", "<k:string>"
+                )
+            )
+            parts += [f"<c_{n}>{_clean(str(choice))}" for n, choice in enumerate(param.choices[: len(SLOTS)])]
+        return "".join([*parts, token])
+
+    def _where(self, rules: _Rules, thing: str, setting: _Setting) -> str:
+        drawn = ["<drawn>"] if "mask" in setting.request.given else []
+        names = _names(setting)
+        options = [f"<on> {thing}", *drawn]
+        options += [f"<not> {thing}", *(f"<not> {d}" for d in drawn)] if "mask_invert" in names else []
+        place = rules.add(" | ".join(options))
+        return rules.add(f"{place} (<but> {thing})?") if "mask_subtract" in names else place
+
+
+def _usable(tool: Tooling, second: bool) -> bool:
+    """Can a call of it be said: a picture to work on, a second one if it needs that, every required parameter?"""
+    pictures = [p for p in tool.params if p.kind == "image"]
+    masks = [p for p in tool.params if p.kind == "mask"]
+    return (
+        bool(pictures)
+        and not pictures[0].many
+        and len(masks) <= 1
+        and not any(p.many for p in masks)
+        and (second or not any(p.required and p.name != "before" for p in pictures[1:]))
+        and all(spelling.sayable(p) for p in tool.params if p.required and p.kind not in REFERABLE)
+    )
+
+
+class _Rules:
+    """Rules of a grammar, each text once."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def add(self, text: str) -> str:
+        return self.known.setdefault(text, f"r{len(self.known)}")
+
+    @property
+    def text(self) -> str:
+        return "\n".join(f"{name}: {text}" for text, name in self.known.items())
+
+
+def _thing(spelled: Spelling, words: bool) -> str:
+    options = [spelled.spans(LONGEST)] if words and spelled.words else []
+    options += [f"<r:{region}>" for region in REGIONS] if words else []
+    return " | ".join([*options, f"<box> {_pair()} {_pair()}"]) if words else f"<box> {_pair()} {_pair()}"
+
+
+def _pair() -> str:
+    """Two places of the grid, the second behind the first."""
+    return (
+        "("
+        + " | ".join(f"<l_{a}> ({' | '.join(f'<l_{b}>' for b in range(a + 1, GRID))})" for a in range(GRID - 1))
+        + ")"
+    )
+
+
+class _Reader:
+    """Reads the tokens of an answer from left to right."""
+
+    def __init__(self, tokens: Sequence[str], setting: _Setting, spelled: Spelling) -> None:
+        self.tokens, self.setting, self.spelled = list(tokens), setting, spelled
+
+    def calls(self) -> list[Call]:
+        found = []
+        while self.tokens and self.tokens[0] not in ("<end>", "<pad>"):
+            found.append(self._call())
+        if not found:
+            raise ValueError("no call")
+        return found
+
+    def _call(self) -> Call:
+        token = self._take()
+        tool = self.setting.tools[token]
+        on = but = ""
+        if self._next() in ("<on>", "<not>", "<drawn>"):
+            on = self._place()
+        if on and self._next() == "<but>":
+            self._take()
+            but = self._thing()
+        named = {own: name for name, own in self.setting.param_tokens(token).items()}
+        args: dict[str, Any] = {}
+        while self._next() in named:
+            param = tool.param(named[self._take()])
+            assert param is not None
+            args[param.name], used = self.spelled.read(param, self.tokens)
+            del self.tokens[:used]
+        return Call(tool=tool.name, args=args, on=on, but=but)
+
+    def _place(self) -> str:
+        kind = self._take()
+        if kind == "<drawn>":
+            return DRAWN
+        if kind == "<not>" and self._next() == "<drawn>":
+            self._take()
+            return NOT + DRAWN
+        return (NOT if kind == "<not>" else "") + self._thing()
+
+    def _thing(self) -> str:
+        if self._next() == "<box>":
+            left, right, top, bottom = (round(1000 * int(t[3:-1]) / (GRID - 1)) for t in self.tokens[1:5])
+            del self.tokens[:5]
+            return f"{BOX}{left} {top} {right} {bottom}"
+        if self._next().startswith("<r:"):
+            return self._take()[3:-1]
+        text, used = self.spelled.read_span(self.tokens)
+        del self.tokens[:used]
+        return text
+
+    def _next(self) -> str:
+        return self.tokens[0] if self.tokens else ""
+
+    def _take(self) -> str:
+        return self.tokens.pop(0)
+
+
+def _names(setting: _Setting) -> set[str]:
+    return {tool.name for tool in setting.request.tools}
+
+
+def _clean(text: str, most: int = 8) -> str:
+    """Words of a card without signs that could be taken for tokens."""
+    return " ".join(re.sub(r"[<>]", " ", text.lower()).split()[:most])
+
+
+def _shown(word: Word) -> str:
+    """A word as the model sees it: of numbers the shape, of quotes the beginning."""
+    if word.kind in ("number", "ratio"):
+        return re.sub(r"\d", "#", re.sub(r"\s", "", word.text))
+    if word.kind == "hex":
+        return "#hex"
+    return '"' + _clean(word.text, 3)[:24] if word.kind == "quote" else word.text
+
+
+def _said(call: Call) -> str:
+    where = f" on {call.on}" if call.on else ""
+    return f"{call.tool}{where}" + (f" without {call.but}" if call.but else "")

@@ -1,0 +1,274 @@
+"""Instructions: made from phrasings, with the calls that they ask for, endless and seeded.
+
+A task is a request as an editor would make it (picture, words, tools on offer, what else is given) and the plan that it
+asks for. Training, validation and test use other phrasings, other nouns and other made-up tools.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from lego.builder.base import Request
+from lego.builder.calls import Call, workflow_of
+from lego.core.errors import WorkflowError
+from lego.core.registry import Registry, Tool
+from lego.core.values import Image, Mask
+from lego.core.workflow import Workflow
+from lego.rl import faults, phrasings, pictures, slots
+from lego.rl.clauses import Clause, Setting, chosen, fill
+from lego.rl.invented import tool_of
+from lego.rl.phrasings import Phrasing, Split, split_of
+
+CHINESE_SHARE = 0.35
+CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
+DECLINED = 0.06  # of tasks: nothing here can do it
+MISSING = 0.06  # of tasks: some tools are not on offer; in half of them one that is asked for
+INVENTED = 0.30  # of tasks: cards of made-up tools in front, in most of them one is asked for
+SEEN = 0.10  # of tasks: what is wrong with the picture has to be seen
+SPOT = 0.10  # of things named: by place or size alone, which one has to be seen
+DRAWN = 0.08  # of tasks: the user drew where
+SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
+PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
+AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
+TRIES = 30
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request and the plan that it asks for; None where it is to be declined.
+
+    Attributes:
+        calls: what is asked for, one call a wish; empty if it is to be declined.
+        source: the phrasings that it was made of.
+        invented: does it ask for a tool that does not exist?
+        seen: is the answer in the picture alone?
+    """
+
+    request: Request
+    workflow: Workflow | None
+    language: str
+    calls: tuple[Call, ...] = ()
+    source: tuple[str, ...] = ()
+    invented: bool = False
+    seen: bool = False
+
+
+def tasks(
+    registry: Registry, split: Split = "train", seed: int = 0, unseen_words: bool = True, plain: bool = False
+) -> Iterator[Task]:
+    """Yield tasks without end; the same seed gives the same ones.
+
+    Args:
+        registry: the tools to be learned, which all have phrasings.
+        split: whose phrasings, nouns and made-up tools.
+        unseen_words: False takes the phrasings of the training with the nouns of ``split``.
+        plain: one wish each, without made-up tools and without anything that has to be seen: to begin with.
+    """
+    maker = _Maker(registry, split, split if unseen_words else "train", plain)
+    number = 0
+    while True:
+        random = Random(f"{seed} {split} {number}")
+        number += 1
+        task = maker.task(random)
+        if task is not None:
+            yield task
+
+
+class _Maker:
+    def __init__(self, registry: Registry, split: Split, words: Split, plain: bool) -> None:
+        self.registry, self.split, self.words, self.plain = registry, split, words, plain
+        self.tools = {tool.name: tool for tool in registry}
+        self.by_tool: dict[tuple[str, str], list[Phrasing]] = {}
+        for phrasing in (*phrasings.of_tools(), *_cards_own(registry)):
+            names = " + ".join(tool for tool, _ in phrasing.calls)
+            if split_of(phrasing.text) == words and all(tool in self.tools for tool, _ in phrasing.calls):
+                self.by_tool.setdefault((phrasing.language, names), []).append(phrasing)
+        self.names = {language: [n for lang, n in self.by_tool if lang == language] for language in ("en", "zh")}
+        self.weights = {
+            language: [len(self.by_tool[language, name]) ** 0.5 for name in names]
+            for language, names in self.names.items()
+        }
+        self.cards = [card for card in phrasings.of_cards() if split_of(card.text) == split]
+
+    def task(self, random: Random) -> Task | None:
+        language = "zh" if random.random() < CHINESE_SHARE else "en"
+        dice = random.random()
+        if dice < DECLINED:
+            return self._declined(random, language)
+        if dice < DECLINED + SEEN and not self.plain:
+            return self._seen(random, language)
+        cards = self._invented(random) if random.random() < INVENTED and not self.plain else []
+        wanted = bool(cards) and random.random() < 0.8
+        for _ in range(TRIES):
+            try:
+                return self._made(random, language, cards, wanted)
+            except (ValueError, WorkflowError):
+                continue
+        return None
+
+    def _made(self, random: Random, language: str, cards: Sequence[phrasings.Card], wanted: bool) -> Task:
+        drawn = random.random() < DRAWN
+        count = 1 if drawn or self.plain else random.choice(CLAUSES)
+        clauses: list[Clause] = []
+        mine = random.randrange(count) if wanted else -1
+        invented = {card.text[1:].partition("]")[0]: _tool(card, language) for card in cards}
+        tools = {**self.tools, **invented}
+        scene = random.randrange(pictures.STORE)
+        spot = pictures.spot(scene, random) if random.random() < SPOT and not self.plain else None
+        for number in range(count):
+            if number == mine:
+                phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
+            else:
+                name = random.choices(self.names[language], self.weights[language])[0]
+                phrasing = random.choice(self.by_tool[language, name])
+            if phrasing.alone and count > 1:
+                raise ValueError("this one stands alone")
+            before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
+            clauses.append(fill(phrasing, Setting(random, tools, language, self.split, drawn, before, spot)))
+        calls = [call for clause in clauses for call in clause.calls]
+        second = any(_second(tools[call.tool]) for call in calls) or random.random() < SECOND
+        given = ("mask",) * drawn + ("reference",) * second
+        offered = self._offer(random, {call.tool for call in calls}) + tuple(invented.values())
+        text = _dressed(random, clauses, language)
+        names = {tool.name for tool in offered}
+        flow = workflow_of(calls, offered, given) if all(call.tool in names for call in calls) else None
+        image = pictures.scene(scene)[1].image if spot else pictures.any_of(random)
+        request = Request(image, text, offered, given, {})
+        source = tuple(clause.phrasing.text for clause in clauses)
+        return Task(_with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted)
+
+    def _seen(self, random: Random, language: str) -> Task | None:
+        """A wish that says no more than that something is wrong, over a picture with a fault."""
+        groups = phrasings.sections("sight")
+        kind = random.choice(list(FAULTS))
+        ways = [
+            line
+            for line in groups[kind]
+            if split_of(line) == self.words and (language == "zh") == bool(phrasings.CHINESE.search(line))
+        ]
+        if not ways:
+            return None
+        line = random.choice(ways)
+        fault = pictures.faulty(random, FAULTS[kind])
+        call = Call(tool=fault.tool, args=dict(fault.args) if fault.kind != "tilted" else {})
+        request = Request(fault.image, _cased(random, line), tuple(self.registry))
+        flow = workflow_of([call], self.registry)
+        return Task(request, flow, language, (call,), (line,), seen=True)
+
+    def _offer(self, random: Random, wanted: set[str]) -> tuple[Tool[..., Any], ...]:
+        """All tools, or now and then all but some."""
+        if random.random() >= MISSING:
+            return tuple(self.registry)
+        lost = set(random.sample([n for n in self.tools if n not in FINDERS], random.choice((1, 2, 4, 8, 16, 60))))
+        keep = wanted if random.random() < 0.5 else set()
+        return tuple(tool for tool in self.registry if tool.name not in lost - keep)
+
+    def _invented(self, random: Random) -> list[phrasings.Card]:
+        return random.sample(self.cards, min(len(self.cards), random.choice((1, 1, 2, 3, 4))))
+
+    def _declined(self, random: Random, language: str) -> Task | None:
+        lines = [
+            line
+            for line in phrasings.lines("decline", self.words)
+            if (language == "zh") == bool(phrasings.CHINESE.search(line))
+        ]
+        line = random.choice(lines)
+        text = chosen(random, line.removeprefix("!").strip())
+        text = text.replace("{it}", random.choice(slots.PICTURE[language]))
+        text = re.sub(r"\{(thing|around|keep)\}", lambda m: slots.noun(random, language, self.split).said, text)
+        if "{" in text:
+            return None
+        cards = [_tool(card, language) for card in self._invented(random)] if random.random() < INVENTED else []
+        request = Request(pictures.any_of(random), _cased(random, text), (*self.registry, *cards))
+        return Task(request, None, language, source=(line,))
+
+
+FAULTS: dict[str, tuple[str, ...]] = {
+    "any": faults.KINDS,
+    "light": ("dark", "bright"),
+    "color": ("warm", "cool", "pale"),
+    "clear": ("noisy", "blurred", "hazy"),
+}
+FINDERS = ("segment", "segment_box", "mask_invert", "mask_subtract", "mask_refine")
+
+
+def _second(tool: Tool[..., Any]) -> bool:
+    """Does it need a second picture?"""
+    return any(p.required and p.name != "before" for p in [p for p in tool.params if p.kind == "image"][1:])
+
+
+@functools.cache
+def _tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
+    if language == "zh" and card.chinese:
+        name, _, rest = card.text.partition("]")
+        bar = rest.find("|")
+        return tool_of(f"{name}] {card.chinese}" + (f" {rest[bar:]}" if bar >= 0 else ""))
+    return tool_of(card.text)
+
+
+def _cards_own(registry: Registry) -> Iterator[Phrasing]:
+    """The phrases that tools bring themselves, but for bare names of numbers."""
+    for tool in registry:
+        for phrase in tool.phrases if any(p.kind == "image" for p in tool.params) else ():
+            implied = {k: v for k, v in phrase.args.items() if k != "target" or tool.param("target")}
+            if (phrase.args or " " in phrase.text or phrasings.CHINESE.search(phrase.text)) and len(implied) == len(
+                phrase.args
+            ):
+                yield Phrasing(((tool.name, tuple(implied.items())),), phrase.text.replace("{target}", "{thing}"))
+
+
+def _dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:
+    """Join the clauses, be polite, mistype, begin and end as people do."""
+    texts = []
+    for clause in clauses:
+        if random.random() < TYPO and language == "en":
+            clause.pieces = [(piece if kept else _mistyped(random, piece), kept) for piece, kept in clause.pieces]
+        texts.append(clause.text)
+    joined = texts[-1]
+    joins = phrasings.sections("joins")
+    for text in reversed(texts[:-1]):
+        joined = random.choice(joins[f"join_{language}"]).replace("{a}", text).replace("{b}", joined)
+    alone = any(clause.phrasing.alone for clause in clauses)
+    glue = " " if language == "en" else ""
+    if random.random() < PREFIX and not alone:
+        joined = f"{random.choice(joins[f'prefix_{language}'])}{glue}{joined}"
+    if random.random() < SUFFIX:
+        comma = random.choice(("", "," if language == "en" else "，"))
+        joined = f"{joined}{comma}{glue}{random.choice(joins[f'suffix_{language}'])}"
+    return _cased(random, joined)
+
+
+def _cased(random: Random, text: str) -> str:
+    dice = random.random()
+    text = text[:1].upper() + text[1:] if dice < 0.45 else text
+    if text and text[-1].isalnum() and random.random() < 0.35:
+        text += random.choice((".", ".", ".", "!")) if text.isascii() else random.choice(("。", "！", ""))
+    return text
+
+
+def _mistyped(random: Random, text: str) -> str:
+    """One word with a letter lost, doubled or swapped."""
+    words = list(re.finditer(r"[a-z]{5,}", text))
+    if not words:
+        return text
+    word = random.choice(words)
+    at = random.randrange(word.start() + 1, word.end() - 1)
+    kind = random.randrange(3)
+    if kind == 0:
+        return text[:at] + text[at + 1 :]
+    return text[:at] + (text[at] + text[at:] if kind == 1 else text[at + 1] + text[at] + text[at + 2 :])
+
+
+def _with_values(request: Request, random: Random) -> Request:
+    """Put in what is given: a drawn mask, a second picture."""
+    values: dict[str, Image | Mask] = {"image": request.image}
+    if "mask" in request.given:
+        values["mask"] = pictures.drawn(request.image, random)
+    if "reference" in request.given:
+        values["reference"] = pictures.any_of(random)
+    return replace(request, values=values)

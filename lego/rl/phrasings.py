@@ -1,0 +1,153 @@
+"""Phrasings: ways in which people ask for edits, written by hand, with slots for things and values.
+
+One file a family in the folder ``data``; ``[tool]`` begins a section, then one phrasing a line::
+
+    [exposure]
+    make {it} {deg} brighter => exposure=normal
+    darken <the sky> by {-exposure}
+
+``(a|b|)`` are alternatives, ``<words>`` name the thing worked on, ``{thing}``, ``{around}``, ``{keep}`` are filled
+with nouns, ``{parameter}`` with a value, ``{-parameter}`` with one that counts negative, ``{it}`` with the picture,
+``{deg}`` and ``{deg2}`` with a degree. What follows ``=>`` is implied. A line with ``!`` joins no other.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+FOLDER = Path(__file__).parent / "data"
+HELD_OUT = {"test": range(0, 8), "val": range(8, 14)}  # of a hundred: lines and nouns that training never sees
+CHINESE = re.compile(r"[\u3400-\u9fff]")
+IMPLIED = re.compile(r"\s+=>\s*")
+AMOUNTS = ("weak", "normal", "strong", "max")
+Split: TypeAlias = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Phrasing:
+    """One way of asking.
+
+    Attributes:
+        calls: the tools that it asks for, each with the values that the words imply; amounts as ("-strong") text.
+        text: the words with their slots.
+        alone: it joins no other clause.
+    """
+
+    calls: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]
+    text: str
+    alone: bool = False
+
+    @property
+    def language(self) -> str:
+        """ "zh" if there is a Chinese character in it, else "en"."""
+        return "zh" if CHINESE.search(self.text) else "en"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A made-up tool: its card, the sentence in Chinese if there is one, and how people ask for it."""
+
+    text: str
+    chinese: str
+    phrasings: tuple[Phrasing, ...]
+
+
+def split_of(text: str) -> Split:
+    """Which part of the data a line belongs to, by its letters alone: 8 of 100 for the test, 6 for validation."""
+    place = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") % 100
+    return "test" if place in HELD_OUT["test"] else "val" if place in HELD_OUT["val"] else "train"
+
+
+@functools.cache
+def of_tools() -> tuple[Phrasing, ...]:
+    """All phrasings of single tools and of looks that need several."""
+    found = []
+    for path in sorted(FOLDER.glob("tools_*.txt")):
+        for header, line in _sections(path):
+            if header is not None:
+                found.append(_phrasing(_calls(header), line))
+    return tuple(found)
+
+
+@functools.cache
+def of_cards() -> tuple[Card, ...]:
+    """The made-up tools."""
+    cards: list[tuple[str, str, list[Phrasing]]] = []
+    for line in _lines(FOLDER / "invented.txt"):
+        if line.startswith("["):
+            cards.append((line, "", []))
+        elif line.startswith("zh: "):
+            cards[-1] = (cards[-1][0], line.removeprefix("zh: "), cards[-1][2])
+        else:
+            cards[-1][2].append(_phrasing(((cards[-1][0][1:].partition("]")[0], ()),), line))
+    return tuple(Card(text, chinese, tuple(phrasings)) for text, chinese, phrasings in cards)
+
+
+@functools.cache
+def lines(name: str, split: Split | None = None) -> tuple[str, ...]:
+    """The entries of a plain list (nouns_en, texts, decline, ...), all or those of a part of the data."""
+    return tuple(line for line in _lines(FOLDER / f"{name}.txt") if split is None or split_of(line) == split)
+
+
+@functools.cache
+def sections(name: str) -> dict[str, tuple[str, ...]]:
+    """The entries of a list that has sections."""
+    found: dict[str, list[str]] = {}
+    for header, line in _sections(FOLDER / f"{name}.txt"):
+        found.setdefault(header or "", []).append(line)
+    return {header: tuple(entries) for header, entries in found.items()}
+
+
+def _lines(path: Path) -> Iterator[str]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            yield line.strip()
+
+
+def _sections(path: Path) -> Iterator[tuple[str | None, str]]:
+    header = None
+    for line in _lines(path):
+        if line.startswith("[") and line.endswith("]"):
+            header = line[1:-1]
+        else:
+            yield header, line
+
+
+def _calls(header: str) -> tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]:
+    """``exposure`` or ``contrast.contrast=15 + sepia.amount=0.5``: each tool once, its values together."""
+    calls: dict[str, list[tuple[str, Any]]] = {}
+    for part in header.split(" + "):
+        for item in part.split(","):
+            name, _, rest = item.strip().partition(".")
+            values = calls.setdefault(name, [])
+            if rest:
+                param, _, value = rest.partition("=")
+                values.append((param.strip(), _value(value.strip())))
+    return tuple((tool, tuple(values)) for tool, values in calls.items())
+
+
+def _phrasing(calls: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...], line: str) -> Phrasing:
+    text, *rest = IMPLIED.split(line, maxsplit=1)
+    alone = text.startswith("!")
+    text = text.removeprefix("!").strip()
+    if not rest:
+        return Phrasing(calls, text, alone)
+    pairs = [part.partition("=") for part in rest[0].split(",") if part.strip()]
+    values = tuple((name.strip(), _value(value.strip())) for name, _, value in pairs)
+    return Phrasing(((calls[0][0], (*calls[0][1], *values)), *calls[1:]), text, alone)
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() and "." not in text else number

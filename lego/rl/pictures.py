@@ -1,0 +1,95 @@
+"""Pictures to train with: scenes and cut-outs of photographs, small, some with a fault that an edit mends."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import cv2
+import numpy as np
+
+from lego.core.codec import Pixels
+from lego.core.values import Image, Mask
+from lego.rl import faults, scenes
+from lego.rl.faults import Fault
+
+SIDE = 96  # px of a training picture
+STORE = 4000  # different scenes
+PHOTOS = (
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "ihc.png",
+)  # in scikit-image
+PHOTO_SHARE = 0.4  # of pictures that are cut from a photograph
+
+
+def any_of(random: Random) -> Image:
+    """A scene of the store, or a part of a photograph."""
+    return photo(random) if random.random() < PHOTO_SHARE else scene(random.randrange(STORE))[1].image
+
+
+@functools.lru_cache(maxsize=STORE)
+def scene(number: int) -> tuple[scenes.Scene, scenes.Rendered]:
+    """A scene of the store, as data and drawn."""
+    made = scenes.make(number)
+    return made, scenes.render(made, (SIDE, SIDE))
+
+
+def photo(random: Random) -> Image:
+    """A part of one of scikit-image's photographs, mirrored or not."""
+    pixels = _photos()[random.randrange(len(_photos()))]
+    height, width = pixels.shape[:2]
+    side = int(min(height, width) * random.uniform(0.45, 1))
+    x, y = random.randint(0, width - side), random.randint(0, height - side)
+    cut = cv2.resize(pixels[y : y + side, x : x + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return Image(np.ascontiguousarray(cut[:, ::-1] if random.random() < 0.5 else cut))
+
+
+def faulty(random: Random, kinds: tuple[str, ...]) -> Fault:
+    """A picture with a fault of one of the kinds, clearly visible."""
+    kind = random.choice(kinds)
+    fault = faults.add(any_of(random), kind, random.uniform(0.2, 1), random.randrange(1 << 30))  # type: ignore[arg-type]  # one of `faults.KINDS`
+    if fault.image.size == (SIDE, SIDE):
+        return fault
+    worse, original = (Image(cv2.resize(i.pixels, (SIDE, SIDE))) for i in (fault.image, fault.original))
+    return replace(fault, image=worse, original=original)
+
+
+def spot(number: int, random: Random) -> tuple[str, str] | None:
+    """Where a thing of a scene stands that is the first in some order, and that order; None if none clearly is.
+
+    Returns:
+        The box as left, top, right, bottom in thousandths; "left", "right", "top", "bottom", "largest" or "smallest".
+    """
+    made = scene(number)[0]
+    by = random.choice(("left", "right", "top", "bottom", "largest", "smallest"))
+    order = made.order(by)  # type: ignore[arg-type]  # one of its names
+    if len(order) < 2:
+        return None
+    first, second = made.items[order[0]], made.items[order[1]]
+    key = {"left": "x", "right": "x", "top": "y", "bottom": "y"}.get(by, "radius")
+    if abs(getattr(first, key) - getattr(second, key)) < (0.04 if key == "radius" else 0.12):
+        return None
+    sides = (first.x - first.radius, first.y - first.radius, first.x + first.radius, first.y + first.radius)
+    return " ".join(str(round(1000 * min(1, max(0, side)))) for side in sides), by
+
+
+def drawn(image: Image, random: Random) -> Mask:
+    """A round mask as a user would paint it, no mere box."""
+    width, height = image.size
+    y, x = np.mgrid[:height, :width]
+    center = random.uniform(0.3, 0.7) * width, random.uniform(0.3, 0.7) * height
+    return Mask(np.hypot(x - center[0], y - center[1]) < random.uniform(0.1, 0.3) * width)
+
+
+@functools.cache
+def _photos() -> tuple[Pixels, ...]:
+    import skimage.data
+
+    folder = Path(skimage.data.__file__).parent
+    return tuple(Image.open(folder / name).pixels for name in PHOTOS if (folder / name).exists())

@@ -1,0 +1,107 @@
+"""Instructions: seeded, valid, and said as they are meant."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+
+import lego.tools  # registers the embedded tools
+from lego.builder.pointing import Pointing, Vocabulary
+from lego.core.registry import Registry, registry
+from lego.rl import instructions, phrasings
+from lego.rl.instructions import Task
+from lego.rl.phrasings import Split, split_of
+
+FORM = Pointing(Vocabulary.of(registry).tools)
+
+
+def some(split: Split = "train", seed: int = 0, count: int = 300, unseen: bool = True) -> list[Task]:
+    return list(itertools.islice(instructions.tasks(registry, split, seed, unseen), count))
+
+
+@pytest.fixture(scope="module")
+def tasks() -> list[Task]:
+    return some(count=500)
+
+
+def test_the_same_seed_gives_the_same_tasks() -> None:
+    first, again, other = (
+        [
+            (t.request.instruction, t.request.image.digest, t.workflow and t.workflow.json())
+            for t in some(seed=s, count=40)
+        ]
+        for s in (3, 3, 4)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_every_plan_is_valid_with_the_tools_on_offer(tasks: list[Task]) -> None:
+    for task in tasks:
+        if task.workflow is None:
+            continue
+        known = Registry()
+        for tool in task.request.tools:
+            known.add(tool)
+        kinds = {n: "mask" if n == "mask" else "image" for n in ("image", *task.request.given)}
+        assert not task.workflow.check(known, kinds), task.request.instruction
+
+
+def test_the_teachers_answer_reads_back_as_nearly_the_plan_that_was_meant(tasks: list[Task]) -> None:
+    same = 0
+    for task in tasks:
+        try:
+            answer = FORM.write(task.workflow, task.request)
+        except lego.core.errors.WorkflowError:
+            continue
+        if task.workflow is None:
+            assert answer == "<none>"
+            continue
+        plan = FORM.read(answer, task.request).workflow
+        assert [s.tool for s in plan.steps] == [s.tool for s in task.workflow.steps]
+        same += plan.dump() == task.workflow.dump()
+    assert same > 0.65 * len(tasks)
+
+
+def test_all_that_is_to_be_learned_occurs(tasks: list[Task]) -> None:
+    kinds: Counter[str] = Counter()
+    for task in tasks:
+        kinds[task.language] += 1
+        kinds["declined"] += task.workflow is None
+        kinds["invented"] += task.invented
+        kinds["seen"] += task.seen
+        kinds["drawn"] += "mask" in task.request.given
+        kinds["box"] += any(call.on.startswith("box: ") for call in task.calls)
+        kinds["not"] += any(call.on.startswith("not: ") for call in task.calls)
+        kinds["several"] += len(task.calls) > 2
+        kinds["fewer"] += len(task.request.tools) < len(registry)
+    assert all(kinds[k] >= n for k, n in (("zh", 100), ("declined", 15), ("invented", 60), ("seen", 25), ("drawn", 10)))
+    assert all(kinds[k] >= 2 for k in ("box", "not", "several", "fewer")), kinds
+
+
+def test_held_out_phrasings_and_nouns_never_occur_in_training(tasks: list[Task]) -> None:
+    assert all(split_of(line) == "train" for task in tasks if not task.invented for line in task.source)
+    held = set(phrasings.lines("nouns_en", "test"))
+    named = {call.on for task in tasks for call in task.calls}
+    assert not named & {noun for noun in held if len(noun) > 12}
+    assert all(split_of(line) == "test" for task in some("test", count=60) if not task.invented for line in task.source)
+
+
+def test_known_phrasings_with_unseen_nouns_are_a_part_of_their_own() -> None:
+    lines = [line for task in some("test", count=60, unseen=False) if not task.invented for line in task.source]
+    assert all(split_of(line) == "train" for line in lines)
+
+
+def test_a_tool_that_is_asked_for_but_not_on_offer_is_declined(tasks: list[Task]) -> None:
+    missing = [t for t in tasks if t.workflow is None and len(t.request.tools) < len(registry)]
+    assert missing
+
+
+def test_plain_tasks_hold_one_wish_and_nothing_to_be_seen() -> None:
+    for task in itertools.islice(instructions.tasks(registry, plain=True), 100):
+        assert len(task.source) == 1
+        assert not task.seen
+        assert not task.invented
+        assert not any(call.on.startswith("box: ") for call in task.calls)
