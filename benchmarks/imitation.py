@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-import lego.tools  # noqa: F401  # registers them
 from lego.core.registry import registry
 from lego.rl import sft, supply
 from lego.rl.checkpoint import Learner, open_learner

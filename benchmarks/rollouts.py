@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-import lego.tools  # noqa: F401  # registers them
 from lego.builder.local import inputs_of
 from lego.core.registry import registry
 from lego.rl import supply
