@@ -80,14 +80,14 @@ class _Held:
 
 
 def _usable(stage: Grpo, registry: Registry, window: int) -> Iterator[supply.Task]:
-    """The tasks that a stage can judge: without ground truth a plan must run, so no made-up tools."""
-    while True:
-        found = supply.tasks(stage.data, registry, window, WINDOW)
-        for _, task in zip(range(WINDOW), found, strict=False):
-            free = "free" in stage.weights
-            if not free or all(tool in registry for tool in (t.name for t in task.request.tools)):
-                yield task
-        window += 1
+    """The tasks that a stage can judge: a right plan is known, or else all tools can run (no made-up ones)."""
+    free = "free" in stage.weights
+
+    def accept(task: supply.Task) -> supply.Task | None:
+        fit = all(tool.name in registry for tool in task.request.tools) if free else not getattr(task, "open", False)
+        return task if fit else None
+
+    return supply.drawn(stage.data, registry, accept, window, WINDOW)
 
 
 def _config(recipe: Recipe, name: str, stage: Grpo, out: Path) -> GRPOConfig:

@@ -35,7 +35,7 @@ class Data(_Part):
     source: str = INSTRUCTIONS
     split: Literal["train", "val", "test"] = "train"
     seed: int = 0
-    plain: int = Field(0, ge=0)
+    plain: int = Field(default=0, ge=0)
     unseen_words: bool = True
 
 
