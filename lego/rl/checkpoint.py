@@ -78,9 +78,7 @@ def open_learner(recipe: Recipe, start: Path | None, scratch: Path, registry: Re
 
     logging.disable_progress_bar()
     if start is None and recipe.model == "nano":
-        from lego.rl import nano
-
-        start = nano.build(scratch, registry, recipe.size, recipe.seed)
+        start = _from_scratch(recipe, scratch, registry)
     name = str(start or recipe.model)
     dtype = "bfloat16" if recipe.lora and recipe.precision == "bf16" else "float32"
     try:
@@ -94,6 +92,17 @@ def open_learner(recipe: Recipe, start: Path | None, scratch: Path, registry: Re
     processor.tokenizer.padding_side = "left"  # answers of one batch begin together
     add_head(model)
     return Learner(model, processor, form_of(folder), folder)
+
+
+def _from_scratch(recipe: Recipe, scratch: Path, registry: Registry) -> Path:
+    """Write a nano builder that knows nothing; of several processes the first does."""
+    from accelerate import PartialState
+
+    from lego.rl import nano
+
+    state = PartialState()
+    with state.main_process_first():
+        return nano.build(scratch, registry, recipe.size, recipe.seed) if state.is_main_process else scratch
 
 
 def _local(name: str, download: bool) -> Path:

@@ -47,7 +47,8 @@ def trainer(
     stage = recipe.stages[name]
     assert isinstance(stage, Grpo)
     environment = Environment(learner.form, registry, stage, recipe.reward_threads)
-    done = start * stage.prompts * stage.accumulate
+    config = _config(recipe, name, stage, out)
+    done = start * stage.prompts * stage.accumulate * config.world_size
 
     def rows() -> Iterator[dict[str, Any]]:
         for number, task in enumerate(_usable(stage, registry, done // WINDOW)):
@@ -60,7 +61,7 @@ def trainer(
         environment,
         stage,
         model=learner.model,
-        args=_config(recipe, name, stage, out),
+        args=config,
         reward_funcs=_reward(name, environment, learner.checkpoint),
         train_dataset=supply.stream(rows),
         processing_class=learner.processor,
@@ -80,14 +81,14 @@ class _Held:
 
 
 def _usable(stage: Grpo, registry: Registry, window: int) -> Iterator[supply.Task]:
-    """The tasks that a stage can judge: without ground truth a plan must run, so no made-up tools."""
-    while True:
-        found = supply.tasks(stage.data, registry, window, WINDOW)
-        for _, task in zip(range(WINDOW), found, strict=False):
-            free = "free" in stage.weights
-            if not free or all(tool in registry for tool in (t.name for t in task.request.tools)):
-                yield task
-        window += 1
+    """The tasks that a stage can judge: a right plan is known, or else all tools can run (no made-up ones)."""
+    free = "free" in stage.weights
+
+    def accept(task: supply.Task) -> supply.Task | None:
+        fit = all(tool.name in registry for tool in task.request.tools) if free else not getattr(task, "open", False)
+        return task if fit else None
+
+    return supply.drawn(stage.data, registry, accept, window, WINDOW)
 
 
 def _config(recipe: Recipe, name: str, stage: Grpo, out: Path) -> GRPOConfig:
@@ -214,7 +215,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         if not self.use_vllm:
-            inputs = _without_mute(inputs)
+            inputs = _without_mute(inputs) if self.accelerator.num_processes == 1 else _silenced(inputs)
             self._places = inputs.pop("places")
         return super()._compute_loss(model, inputs)
 
@@ -252,6 +253,12 @@ def unpacked(table: Any, width: int) -> Any:
     """Return packed bits (rows x bytes, the lowest bit first) as booleans (rows x width)."""
     bits = torch.arange(8, dtype=torch.uint8, device=table.device)
     return ((table[:, :, None] >> bits) & 1).bool().flatten(1)[:, :width]
+
+
+def _silenced(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Keep the answers without an advantage, but without loss: TRL gathers metrics of equally many from all."""
+    loud = inputs["advantages"].abs() > MUTE
+    return {**inputs, "tool_mask": inputs["tool_mask"] * loud[:, None]}
 
 
 def _without_mute(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Data(_Part):
     source: str = INSTRUCTIONS
     split: Literal["train", "val", "test"] = "train"
     seed: int = 0
-    plain: int = Field(0, ge=0)
+    plain: int = Field(default=0, ge=0)
     unseen_words: bool = True
 
 
@@ -61,14 +61,14 @@ class Stage(_Part):
     data: Data = Data()
     steps: int = Field(ge=0)
     lr: float = Field(gt=0)
-    warmup: float = Field(0.03, ge=0, le=1)
+    warmup: float = Field(default=0.03, ge=0, le=1)
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
-    decay: float = Field(0.05, ge=0)
+    decay: float = Field(default=0.05, ge=0)
     betas: tuple[float, float] = (0.9, 0.98)
-    clip: float = Field(1.0, gt=0)
-    accumulate: int = Field(1, ge=1)
-    save_every: int = Field(0, ge=0)
-    exam_every: int = Field(0, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    accumulate: int = Field(default=1, ge=1)
+    save_every: int = Field(default=0, ge=0)
+    exam_every: int = Field(default=0, ge=0)
 
     @property
     def every(self) -> int:
@@ -79,8 +79,8 @@ class Stage(_Part):
 class Sft(Stage):
     """Imitation: ``batch`` examples a pass, sorted by length within ``bucket`` batches."""
 
-    batch: int = Field(32, ge=1)
-    bucket: int = Field(8, ge=1)
+    batch: int = Field(default=32, ge=1)
+    bucket: int = Field(default=8, ge=1)
 
 
 class Grpo(Stage):
@@ -98,17 +98,17 @@ class Grpo(Stage):
         judge: of the stage without ground truth.
     """
 
-    prompts: int = Field(8, ge=1)
-    group: int = Field(8, ge=2)
-    minibatch: int = Field(0, ge=0)
-    temperature: float = Field(1.0, gt=0)
-    beta: float = Field(0.02, ge=0)
-    epsilon: float = Field(0.2, gt=0)
-    epsilon_high: float = Field(0.28, gt=0)
-    max_tokens: int = Field(64, ge=1)
+    prompts: int = Field(default=8, ge=1)
+    group: int = Field(default=8, ge=2)
+    minibatch: int = Field(default=0, ge=0)
+    temperature: float = Field(default=1.0, gt=0)
+    beta: float = Field(default=0.02, ge=0)
+    epsilon: float = Field(default=0.2, gt=0)
+    epsilon_high: float = Field(default=0.28, gt=0)
+    max_tokens: int = Field(default=64, ge=1)
     execute: bool = False
     weights: dict[Literal["plan", "exact", "picture", "free"], float] = {}
-    picture_timeout: float = Field(20.0, gt=0)
+    picture_timeout: float = Field(default=20.0, gt=0)
     judge: Judging | None = None
 
 
@@ -116,15 +116,15 @@ class Evaluation(_Part):
     """An exam: the share of so many held-out tasks that are planned as meant, greedy under the grammar."""
 
     data: Data = Data(split="val")
-    count: int = Field(300, ge=1)
+    count: int = Field(default=300, ge=1)
 
 
 class Lora(_Part):
     """Low-rank adapters; they are merged into the model when a stage is done."""
 
-    rank: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str | list[str] = "all-linear"
 
 
@@ -132,7 +132,7 @@ class Vllm(_Part):
     """Roll out with vLLM and without the grammar, inside the trainer's processes or on a server."""
 
     mode: Literal["colocate", "server"] = "colocate"
-    memory: float = Field(0.3, gt=0, lt=1)
+    memory: float = Field(default=0.3, gt=0, lt=1)
     url: str = ""
 
 
@@ -153,13 +153,13 @@ class Recipe(_Part):
     """
 
     name: str = Field(min_length=1)
-    model: str = Field("nano", min_length=1)
+    model: str = Field(default="nano", min_length=1)
     size: str = "nano"
     download: bool = False
     precision: Literal["fp32", "bf16"] = "bf16"
-    seed: int = Field(0, ge=0, lt=2**31)
-    workers: int = Field(0, ge=0, le=1)
-    reward_threads: int = Field(4, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    workers: int = Field(default=0, ge=0, le=1)
+    reward_threads: int = Field(default=4, ge=1)
     gradient_checkpointing: bool = False
     deepspeed: str = ""
     lora: Lora | None = None

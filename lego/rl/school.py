@@ -93,11 +93,13 @@ def _stage(recipe: Recipe, name: str, start: Path | None, out: Path, registry: R
         warnings.filterwarnings("ignore", message=".*(activation|gradient)_checkpointing.*", category=FutureWarning)
         trainer = _trainer(recipe, name, learner, registry, folder, watch, done)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    if best_of(folder) >= 0:
-        (folder / "best").rename(folder / "model")
-    else:
-        learner.save(folder / "model")
-    curves.draw(metrics_of(folder), folder / "curves.png", f"{recipe.name}: {name}")
+    if trainer.is_world_process_zero():
+        if best_of(folder) >= 0:
+            (folder / "best").rename(folder / "model")
+        else:
+            learner.save(folder / "model")
+        curves.draw(metrics_of(folder), folder / "curves.png", f"{recipe.name}: {name}")
+    trainer.accelerator.wait_for_everyone()
 
 
 def _trainer(
@@ -129,16 +131,23 @@ def _prepare(out: Path, recipe: Recipe, stages: Sequence[str], resume: bool) -> 
     if there and not resume:
         hint = "go on with it by --resume, or choose another folder by --out"
         raise TrainingError(f"the stage '{there[0]}' was begun here before", where=str(out), hint=hint, code="begun")
-    text = json.dumps(recipe.model_dump(), indent=2) + "\n"
     path = out / RECIPE
-    if resume and path.exists() and path.read_text(encoding="utf-8") != text:
+    if resume and path.exists() and not _same(path, recipe):
         hint = "take the recipe and the --scale of the beginning, or begin anew with another --out"
         raise TrainingError("this run was begun with another recipe", where=str(path), hint=hint, code="other_recipe")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(json.dumps(recipe.model_dump(), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"cannot write: {error.strerror}", where=str(out), code="cannot_write") from None
+
+
+def _same(path: Path, recipe: Recipe) -> bool:
+    """Is it the recipe that is kept in a file? Keys that the file does not know yet count as their defaults."""
+    try:
+        return Recipe.model_validate_json(path.read_text(encoding="utf-8")) == recipe
+    except (OSError, ValueError):
+        return False
 
 
 def _check_installed() -> None:

@@ -29,16 +29,17 @@ def trainer(recipe: Recipe, learner: Learner, registry: Registry, out: Path, wat
     """Return the trainer of the first stage; ``start`` is the step that it goes on from."""
     sft = recipe.sft
 
+    own = {"per_device_train_batch_size": sft.batch, "dataloader_num_workers": recipe.workers}
+    config = SFTConfig(**arguments(recipe, "sft", sft, out, **own), completion_only_loss=True, max_length=None)
+
     def rows() -> Iterator[dict[str, Any]]:
-        size, done = sft.batch * sft.bucket, start * sft.batch * sft.accumulate
+        size, done = sft.batch * sft.bucket, start * sft.batch * sft.accumulate * config.world_size
         found = supply.examples(sft.data, registry, learner.form, done // size, size)
         ordered = supply.sorted_by_length(found, sft.batch, sft.bucket, recipe.seed)
         for number, example in enumerate(ordered):
             if number >= done % size:
                 yield row(example)
 
-    own = {"per_device_train_batch_size": sft.batch, "dataloader_num_workers": recipe.workers}
-    config = SFTConfig(**arguments(recipe, "sft", sft, out, **own), completion_only_loss=True, max_length=None)
     made = Sft(
         model=learner.model,
         args=config,

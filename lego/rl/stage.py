@@ -132,15 +132,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         self.name, self.out, self.listen, self.learner, self.exam, self.every = name, out, listen, learner, exam, every
         self.begun = time.monotonic()
         self.first = 0
+        self.chief = True  # of several processes, the one that writes
         self.last: dict[str, float] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """Drop the lines of steps that are done again, and sit the first exam."""
-        self.begun, self.first = time.monotonic(), state.global_step
+        self.begun, self.first, self.chief = time.monotonic(), state.global_step, state.is_world_process_zero
         self.out.mkdir(parents=True, exist_ok=True)
         lines = [line for line in metrics_of(self.out) if line["step"] <= state.global_step]
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        (self.out / METRICS).write_text(text, encoding="utf-8")
+        if self.chief:
+            (self.out / METRICS).write_text(text, encoding="utf-8")
         if self.exam and not (self.out / "best").exists():
             self._sit(state.global_step)
 
@@ -155,7 +157,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         done = state.global_step - self.first
         took = time.monotonic() - self.begun
         left = took / done * (state.max_steps - state.global_step) if took > STEADY else None
-        self.listen(Progress(self.name, state.global_step, state.max_steps, dict(self.last), left))
+        if self.chief:
+            self.listen(Progress(self.name, state.global_step, state.max_steps, dict(self.last), left))
         if self.exam and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
             self._sit(state.global_step)
 
@@ -164,11 +167,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         score = self.exam()
         self.last["accuracy"] = score
         self._write(step, {"accuracy": score})
-        if score > best_of(self.out):
+        if self.chief and score > best_of(self.out):
             self.learner.save(self.out / "best")
             (self.out / "best.json").write_text(json.dumps({"accuracy": score, "step": step}) + "\n", encoding="utf-8")
 
     def _write(self, step: int, found: Mapping[str, float]) -> None:
+        if not self.chief:
+            return
         line = {"step": step, "seconds": round(time.monotonic() - self.begun, 2), **found}
         with (self.out / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({k: v for k, v in line.items() if v == v}) + "\n")

@@ -7,11 +7,11 @@ goes on after a stop begins at its window, and nothing is lost or seen twice.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lego.builder.base import Request
 from lego.builder.prompt import Form
@@ -23,6 +23,7 @@ from lego.rl import instructions, records
 from lego.rl.recipe import INSTRUCTIONS, Data
 
 APART = 1_000_003  # between the seeds of two runs: windows of one never meet those of another
+T = TypeVar("T")
 AHEAD = 512  # records that are shuffled among each other
 
 
@@ -67,12 +68,7 @@ def tasks(data: Data, registry: Registry, window: int = 0, size: int = 256) -> I
     Raises:
         RecordError: the data set cannot be read, or is empty.
     """
-    if data.source == INSTRUCTIONS:
-        for number in itertools.count(window):
-            plain = number * size < data.plain
-            made = instructions.tasks(registry, data.split, data.seed * APART + number, data.unseen_words, plain)
-            yield from itertools.islice(made, size)
-    yield from itertools.islice(_of_records(data, registry), window * size, None)
+    return drawn(data, registry, lambda task: task, window, size)
 
 
 def examples(data: Data, registry: Registry, form: Form, window: int = 0, size: int = 256) -> Iterator[Example]:
@@ -80,8 +76,23 @@ def examples(data: Data, registry: Registry, form: Form, window: int = 0, size: 
 
     A window has ``size`` examples. Arguments and errors as in `tasks`.
     """
+    return drawn(data, registry, lambda task: _example(task, form), window, size)
+
+
+def drawn(
+    data: Data, registry: Registry, accept: Callable[[Task], T | None], window: int = 0, size: int = 256
+) -> Iterator[T]:
+    """Yield what ``accept`` makes of the tasks, ``size`` a window; those that it makes None of are passed over.
+
+    Raises:
+        RecordError: as in `tasks`, or nothing in the data set is accepted.
+    """
+    if data.source != INSTRUCTIONS:
+        yield from itertools.islice(_of_records(data, registry, accept), window * size, None)
     for number in itertools.count(window):
-        yield from itertools.islice(_answered(tasks(data, registry, number, size), form), size)
+        plain = number * size < data.plain
+        made = instructions.tasks(registry, data.split, data.seed * APART + number, data.unseen_words, plain)
+        yield from itertools.islice(_accepted(made, accept), size)
 
 
 def sorted_by_length(source: Iterator[Example], batch: int, bucket: int, seed: int) -> Iterator[Example]:
@@ -105,12 +116,17 @@ def stream(rows: Callable[[], Iterator[dict[str, Any]]]) -> Any:
     return GeneratorDatasetInputStream(generator=rows, streaming=True, fingerprint="lego").read()
 
 
-def _answered(source: Iterator[Task], form: Form) -> Iterator[Example]:
-    for task in source:
-        try:
-            yield Example(task, form.prompt(task.request), _answer(task, form))
-        except (PlanError, WorkflowError):
-            continue
+def _accepted(source: Iterable[Task], accept: Callable[[Task], T | None]) -> Iterator[T]:
+    return (found for found in map(accept, source) if found is not None)
+
+
+def _example(task: Task, form: Form) -> Example | None:
+    if getattr(task, "open", False):
+        return None  # nobody knows the plan
+    try:
+        return Example(task, form.prompt(task.request), _answer(task, form))
+    except (PlanError, WorkflowError):
+        return None
 
 
 def _answer(task: Task, form: Form) -> str:
@@ -119,17 +135,19 @@ def _answer(task: Task, form: Form) -> str:
     return form.write(task.workflow, task.request)  # type: ignore[arg-type]  # other forms write a refusal themselves
 
 
-def _of_records(data: Data, registry: Registry) -> Iterator[Task]:
+def _of_records(data: Data, registry: Registry, accept: Callable[[Task], T | None]) -> Iterator[T]:
     for epoch in itertools.count():
         random = Random(f"{data.seed} {epoch}")
         source = records.read(Path(data.source))
         count = 0
         while chunk := list(itertools.islice(source, AHEAD)):
             random.shuffle(chunk)
-            count += len(chunk)
-            yield from (known(record, registry) for record in chunk)
+            for found in _accepted((known(record, registry) for record in chunk), accept):
+                count += 1
+                yield found
         if not count:
-            raise RecordError("there are no examples in it", where=data.source, hint="write some first")
+            hint = "write some first, with plans of tools that are on offer"
+            raise RecordError("there are no examples in it that can be used", where=data.source, hint=hint)
 
 
 def known(record: records.Record, registry: Registry) -> Known:

@@ -15,7 +15,7 @@ from lego.core.errors import TrainingError
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.core.workflow import Workflow
-from lego.rl import env
+from lego.rl import rewards
 from lego.rl.env import Environment
 from lego.rl.recipe import Grpo
 from lego.rl.supply import Known
@@ -84,7 +84,7 @@ def test_a_tool_that_crashes_or_hangs_costs_its_answer_and_not_the_run(small: Im
 
 
 def test_a_reward_that_is_no_number_stops_the_training(small: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(env.rewards, "agree", lambda *args: float("nan"))
+    monkeypatch.setattr(rewards, "agree", lambda *args: float("nan"))
     wanted = task(small, one("flip"))
     with pytest.raises(TrainingError, match="nan") as caught:
         Environment(Json(), registry, STAGE).judge([wanted], [Json().write(one("flip"), wanted.request)])

@@ -11,6 +11,7 @@ import lego.tools
 from lego.builder.prompt import Json
 from lego.core.errors import RecordError
 from lego.core.registry import registry
+from lego.core.values import Image
 from lego.rl import records, supply
 from lego.rl.recipe import Data
 
@@ -26,8 +27,8 @@ def test_a_supply_can_begin_at_any_window() -> None:
     assert len(set(whole)) > 30
 
 
-def test_data_sets_repeat_shuffled_and_can_begin_anywhere(tmp_path: Path, small: object) -> None:
-    records.write(tmp_path, [records.Record(small, f"do {n}") for n in range(7)])  # type: ignore[arg-type]
+def test_data_sets_repeat_shuffled_and_can_begin_anywhere(tmp_path: Path, small: Image) -> None:
+    records.write(tmp_path, [records.Record(small, f"do {n}") for n in range(7)])
     data = Data(source=str(tmp_path), seed=1)
     whole = words(supply.tasks(data, registry, size=5), 21)
     assert [sorted(whole[n : n + 7]) for n in (0, 7, 14)] == [[f"do {n}" for n in range(7)]] * 3
@@ -60,3 +61,25 @@ def test_batches_have_like_lengths_and_nothing_is_lost() -> None:
         return sum(max(batch) - min(batch) for batch in lengths)
 
     assert spread(ordered) < spread(found) / 2
+
+
+def test_a_record_without_a_plan_is_no_lesson_in_declining(tmp_path: Path, small: Image) -> None:
+    records.write(tmp_path, [records.Record(small, "do")])
+    with pytest.raises(RecordError, match="can be used"):
+        next(supply.examples(Data(source=str(tmp_path)), registry, Json()))
+
+
+def test_what_is_passed_over_moves_no_window() -> None:
+    def odd(task: supply.Task) -> str | None:
+        words = task.request.instruction
+        return words if len(words) % 2 else None
+
+    whole = list(itertools.islice(supply.drawn(Data(seed=3), registry, odd, size=10), 40))
+    assert list(itertools.islice(supply.drawn(Data(seed=3), registry, odd, window=2, size=10), 20)) == whole[20:]
+    assert all(len(words) % 2 for words in whole)
+
+
+def test_a_data_set_of_which_nothing_can_be_used_is_an_error(tmp_path: Path, small: Image) -> None:
+    records.write(tmp_path, [records.Record(small, "do")])
+    with pytest.raises(RecordError, match="can be used"):
+        next(supply.drawn(Data(source=str(tmp_path)), registry, lambda task: None))
