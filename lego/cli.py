@@ -220,7 +220,7 @@ def bench_plan(
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="sft, grpo-gt, grpo-free, or all.")] = "all",
+    stage: Annotated[str, typer.Argument(help="sft, grpo-gt, grpo-free, all, or export.")] = "all",
     recipe: Annotated[str, typer.Option("--recipe", help="The name of a recipe, or a TOML file.")] = "nano",
     out: Annotated[Path, typer.Option("--out", help="The folder of the run.")] = Path("run"),
     scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
@@ -228,10 +228,12 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     tools: ToolFiles = None,
 ) -> None:
-    """Train a builder: by imitation, then by reinforcement with ground truth, then without."""
+    """Train a builder: by imitation, then by reinforcement with ground truth, then without; export it for ONNX."""
     from lego.rl import school
     from lego.rl.recipe import Recipe
 
+    if stage == "export":
+        return print(f"wrote {school.export(out)}")
     made = Recipe.load(recipe).scaled(scale)
     registry, stages = _editor(None, tools).registry, school.stages_of(stage)
     with _Progress(False) as bar:

@@ -12,9 +12,11 @@ if __name__ != "lego.builder":
 
 from lego.builder.base import Builder
 
+NANO = Path(__file__).parent / "nano"  # the checkpoint that ships
+
 
 def open(name: str) -> Builder:
-    """Return the builder of that name: "rules", or a vision-language model by its folder or hub id.
+    """Return the builder of that name: "rules", "nano", or a vision-language model by its folder or hub id.
 
     Raises:
         SettingsError: there is none, or it cannot be loaded here.
@@ -23,9 +25,15 @@ def open(name: str) -> Builder:
         from lego.builder.rules import Rules
 
         return Rules()
+    if name == "nano" and NANO.is_dir():
+        from lego.builder.local import Local
+
+        made = Local(NANO)
+        made.name = name  # a path is no name for a trace
+        return made
     if ("://" not in name and {"/", os.sep} & set(name)) or Path(name).is_dir():
         from lego.builder.local import Local
 
         return Local(name)
-    hint = "'rules', the folder of a vision-language model, or its hub id"
+    hint = "'rules', 'nano', the folder of a vision-language model, or its hub id"
     raise SettingsError(f"there is no builder '{name}'", hint=hint, code="unknown_builder")

@@ -64,6 +64,24 @@ def train(
     return start
 
 
+def export(out: str | Path) -> Path:
+    """Write the ONNX graphs of the model of a run's last stage (or of a checkpoint folder); return its folder.
+
+    Raises:
+        TrainingError: there is no model in the folder.
+        SettingsError: see `lego.rl.export.export`.
+    """
+    from lego.rl.export import export as write
+
+    out = Path(out)
+    models = [out / name / "model" for name in reversed(STAGES)]
+    found = next((folder for folder in (*models, out) if (folder / "config.json").is_file()), None)
+    if found is None:
+        hint = "give the folder of a run, or of a checkpoint, by --out"
+        raise TrainingError("there is no trained model here", where=str(out), hint=hint, code="no_model")
+    return write(found)
+
+
 def stages_of(name: str) -> tuple[str, ...]:
     """Return the stages that a name means: "sft", "grpo-gt", "grpo-free" or "all".
 
