@@ -97,7 +97,7 @@ class Environment:
         assert task.workflow is not None
         registry, kinds = registry_of(task.request.tools), kinds_of(task.request)
         graph = rewards.plan(plan, [task.workflow], registry, kinds)
-        terms = {"read": 1.0, "plan": graph.total}
+        terms = {"read": 1.0, "declined": 0.0, "plan": graph.total}
         terms["exact"] = float(rewards.agree(plan, [task.workflow], registry, kinds))
         reason = ""
         if self.stage.execute:
@@ -130,7 +130,7 @@ class Environment:
         found = critics.without_truth(task.request.instruction, plan, values, self.editor, self._judge)
         if found is None:
             return Judged(None, {}, "the judge gave no answer")
-        return Judged(found.total, {"read": 1.0, **found.terms})
+        return Judged(found.total, {"read": 1.0, "declined": 0.0, **found.terms})
 
     @functools.cached_property
     def _judge(self) -> Any:

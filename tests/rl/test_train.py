@@ -95,11 +95,13 @@ def test_models_of_the_large_recipes_go_through_all_stages_at_toy_size(kind: str
         assert not lego.builder.open(str(made)).plan(request).workflow.check(registry)
 
 
-@pytest.mark.parametrize("stage", ["sft", "grpo_gt"])
-def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stage", "lora"), [("sft", None), ("grpo_gt", None), ("sft", Lora(rank=4))])
+def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
+    stage: str, lora: Lora | None, tmp_path: Path
+) -> None:
     recipe = Recipe.load("nano").smoke()
     part = recipe.stages[stage].model_copy(update={"steps": 4, "exam_every": 0, "execute": False})
-    recipe = recipe.model_copy(update={stage: part})
+    recipe = recipe.model_copy(update={stage: part, "lora": lora})
 
     def kill(at: Progress) -> None:
         if at.step == 3:  # a step after the last checkpoint but one: its work is done again
