@@ -14,12 +14,14 @@ from lego.core.registry import Tool
 from lego.core.signature import REFERABLE
 from lego.rl import phrasings, slots
 from lego.rl.phrasings import Phrasing, Split
+from lego.rl.slots import Noun
 
 PIECE = re.compile(r"\{(-?\w+)\}|<([^<>]+)>")
 CHOICE = re.compile(r"\(([^()]*)\)")
 ARTICLE = re.compile(
     r"^(?:the|a|an|my|his|her|our|their|your|its|this|that|these|those)\s+|^(?:那个|这个|那只|那些|这些|我的)", re.I
 )
+SHOWN = re.compile("background|backdrop|bg|背景")  # things that every picture has
 SAY_DRAWN = 0.7  # of things named where the user drew a mask: "the selected area" and the like
 
 
@@ -33,6 +35,7 @@ class Setting:
         drawn: the user drew a mask.
         before: the thing that the clause before was about; "" if there is none, or it is not to be taken up.
         spot: a thing that is named by its place or size alone: its box, and which it is ("left", ...).
+        things: what is in the picture, and alone may be named; empty for anything.
     """
 
     random: Random
@@ -42,6 +45,7 @@ class Setting:
     drawn: bool = False
     before: str = ""
     spot: tuple[str, str] | None = None
+    things: tuple[Noun, ...] = ()
 
 
 @dataclass
@@ -103,6 +107,8 @@ class _Filler:
     def _piece(self, slot: str, literal: str | None) -> tuple[str, bool]:
         language = self.setting.language
         if literal is not None:
+            if self.setting.things and not SHOWN.search(literal):
+                raise ValueError(f"'{literal}' may not be in the picture")
             self._put_on(ARTICLE.sub("", literal))
             return literal, True
         if slot in ("deg", "deg2"):
@@ -133,7 +139,8 @@ class _Filler:
         if free and setting.spot and not setting.drawn:
             self.first.on = BOX + setting.spot[0]
             return _spot(self.random, setting.spot[1], language)
-        found = slots.noun(self.random, language, setting.split)
+        things = setting.things
+        found = self.random.choice(things) if things else slots.noun(self.random, language, setting.split)
         if slot == "keep":
             self.first.but, self.first.on = (found.name, self.first.on) if self.first.on else ("", NOT + found.name)
         elif slot == "around":

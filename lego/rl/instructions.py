@@ -61,7 +61,12 @@ class Task:
 
 
 def tasks(
-    registry: Registry, split: Split = "train", seed: int = 0, unseen_words: bool = True, plain: bool = False
+    registry: Registry,
+    split: Split = "train",
+    seed: int = 0,
+    unseen_words: bool = True,
+    plain: bool = False,
+    shown: bool = False,
 ) -> Iterator[Task]:
     """Yield tasks without end; the same seed gives the same ones.
 
@@ -70,8 +75,9 @@ def tasks(
         split: whose phrasings, nouns and made-up tools.
         unseen_words: False takes the phrasings of the training with the nouns of ``split``.
         plain: one wish each, without made-up tools and without anything that has to be seen: to begin with.
+        shown: things that are named are in the picture, a scene, and all tools exist: plans that can run.
     """
-    maker = _Maker(registry, split, split if unseen_words else "train", plain)
+    maker = _maker(tuple(registry), split, split if unseen_words else "train", plain, shown)
     number = 0
     while True:
         random = Random(f"{seed} {split} {number}")
@@ -81,9 +87,17 @@ def tasks(
             yield replace(task, plain=plain)
 
 
+@functools.lru_cache(maxsize=8)
+def _maker(tools: tuple[Tool[..., Any], ...], split: Split, words: Split, plain: bool, shown: bool) -> _Maker:
+    return _Maker(tools, split, words, plain, shown)
+
+
 class _Maker:
-    def __init__(self, registry: Registry, split: Split, words: Split, plain: bool) -> None:
-        self.registry, self.split, self.words, self.plain = registry, split, words, plain
+    def __init__(
+        self, registry: tuple[Tool[..., Any], ...], split: Split, words: Split, plain: bool, shown: bool
+    ) -> None:
+        self.registry, self.split, self.words = registry, split, words
+        self.plain, self.shown = plain, shown
         self.tools = {tool.name: tool for tool in registry}
         self.by_tool: dict[tuple[str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *_cards_own(registry)):
@@ -104,7 +118,7 @@ class _Maker:
             return self._declined(random, language)
         if dice < DECLINED + SEEN and not self.plain:
             return self._seen(random, language)
-        cards = self._invented(random) if random.random() < INVENTED and not self.plain else []
+        cards = self._invented(random) if random.random() < INVENTED and not (self.plain or self.shown) else []
         wanted = bool(cards) and random.random() < 0.8
         for _ in range(TRIES):
             try:
@@ -122,6 +136,7 @@ class _Maker:
         tools = {**self.tools, **invented}
         scene = random.randrange(pictures.STORE)
         spot = pictures.spot(scene, random) if random.random() < SPOT and not self.plain else None
+        things = pictures.things(scene, language) if self.shown else ()
         for number in range(count):
             if number == mine:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
@@ -131,7 +146,7 @@ class _Maker:
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
             before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
-            clauses.append(fill(phrasing, Setting(random, tools, language, self.split, drawn, before, spot)))
+            clauses.append(fill(phrasing, Setting(random, tools, language, self.split, drawn, before, spot, things)))
         calls = [call for clause in clauses for call in clause.calls]
         second = any(_second(tools[call.tool]) for call in calls) or random.random() < SECOND
         given = ("mask",) * drawn + ("reference",) * second
@@ -139,7 +154,7 @@ class _Maker:
         text = _dressed(random, clauses, language)
         names = {tool.name for tool in offered}
         flow = workflow_of(calls, offered, given) if all(call.tool in names for call in calls) else None
-        image = pictures.scene(scene)[1].image if spot else pictures.any_of(random)
+        image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
         request = Request(image, text, offered, given, {})
         source = tuple(clause.phrasing.text for clause in clauses)
         return Task(_with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted)
@@ -158,14 +173,14 @@ class _Maker:
         line = random.choice(ways)
         fault = pictures.faulty(random, FAULTS[kind])
         call = Call(tool=fault.tool, args=dict(fault.args) if fault.kind != "tilted" else {})
-        request = Request(fault.image, _cased(random, line), tuple(self.registry))
+        request = Request(fault.image, _cased(random, line), self.registry)
         flow = workflow_of([call], self.registry)
         return Task(request, flow, language, (call,), (line,), seen=True)
 
     def _offer(self, random: Random, wanted: set[str]) -> tuple[Tool[..., Any], ...]:
         """All tools, or now and then all but some."""
         if random.random() >= MISSING:
-            return tuple(self.registry)
+            return self.registry
         lost = set(random.sample([n for n in self.tools if n not in FINDERS], random.choice((1, 2, 4, 8, 16, 60))))
         keep = wanted if random.random() < 0.5 else set()
         return tuple(tool for tool in self.registry if tool.name not in lost - keep)
@@ -185,7 +200,8 @@ class _Maker:
         text = re.sub(r"\{(thing|around|keep)\}", lambda m: slots.noun(random, language, self.split).said, text)
         if "{" in text:
             return None
-        cards = [_tool(card, language) for card in self._invented(random)] if random.random() < INVENTED else []
+        more = random.random() < INVENTED and not self.shown
+        cards = [_tool(card, language) for card in self._invented(random)] if more else []
         request = Request(pictures.any_of(random), _cased(random, text), (*self.registry, *cards))
         return Task(request, None, language, source=(line,))
 
@@ -213,7 +229,7 @@ def _tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
     return tool_of(card.text)
 
 
-def _cards_own(registry: Registry) -> Iterator[Phrasing]:
+def _cards_own(registry: Sequence[Tool[..., Any]]) -> Iterator[Phrasing]:
     """The phrases that tools bring themselves, but for bare names of numbers."""
     for tool in registry:
         for phrase in tool.phrases if any(p.kind == "image" for p in tool.params) else ():

@@ -42,12 +42,12 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
     import torch
     from transformers import LlavaForConditionalGeneration
 
-    folder = Path(folder)
+    folder, dial = Path(folder), SIZES[size]
     vocabulary = Vocabulary.of(registry)
     few = 600 if size == "micro" else SAMPLES
     tokenizer = _tokenizer(vocabulary, _corpus(registry, vocabulary, few), PIECES if size != "micro" else 600)
     torch.manual_seed(seed)
-    model = LlavaForConditionalGeneration(_config(tokenizer, *SIZES[size]))
+    model = LlavaForConditionalGeneration(_config(tokenizer, *dial))
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
@@ -77,7 +77,10 @@ def _tokenizer(vocabulary: Vocabulary, corpus: Iterable[str], pieces: int) -> An
     special = vocabulary.tokens
     inner = _stripped(corpus, special)
     made.train_from_iterator(
-        inner, trainers.BpeTrainer(vocab_size=len(special) + pieces, special_tokens=special, min_frequency=2)
+        inner,
+        trainers.BpeTrainer(
+            vocab_size=len(special) + pieces, special_tokens=special, min_frequency=2, show_progress=False
+        ),
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=made,

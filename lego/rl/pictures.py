@@ -14,6 +14,7 @@ from lego.core.codec import Pixels
 from lego.core.values import Image, Mask
 from lego.rl import faults, scenes
 from lego.rl.faults import Fault
+from lego.rl.slots import Noun
 
 SIDE = 96  # px of a training picture
 STORE = 4000  # different scenes
@@ -25,6 +26,11 @@ PHOTOS = (
     "motorcycle_left.png",
     "ihc.png",
 )  # in scikit-image
+CHINESE = {
+    "ball": "球", "box": "方块", "triangle": "三角形", "star": "星星", "heart": "爱心", "ring": "圆环", "cross": "十字",
+    "diamond": "菱形", "red": "红色", "orange": "橙色", "yellow": "黄色", "green": "绿色", "cyan": "青色",
+    "blue": "蓝色", "purple": "紫色", "pink": "粉色", "brown": "棕色", "white": "白色", "grey": "灰色", "black": "黑色",
+}  # fmt: skip
 PHOTO_SHARE = 0.4  # of pictures that are cut from a photograph
 
 
@@ -77,6 +83,17 @@ def spot(number: int, random: Random) -> tuple[str, str] | None:
         return None
     sides = (first.x - first.radius, first.y - first.radius, first.x + first.radius, first.y + first.radius)
     return " ".join(str(round(1000 * min(1, max(0, side)))) for side in sides), by
+
+
+def things(number: int, language: str) -> tuple[Noun, ...]:
+    """The things of a scene that colour and shape name without doubt."""
+    items = scene(number)[0].items
+    colors = [item.color for item in items]
+    alone = [item for item in items if colors.count(item.color) == 1]
+    if language == "zh":
+        names = [CHINESE[item.color] + "的" + CHINESE[item.shape] for item in alone]
+        return tuple(Noun(name, name) for name in names)
+    return tuple(Noun(f"the {item.color} {item.shape}", f"{item.color} {item.shape}") for item in alone)
 
 
 def drawn(image: Image, random: Random) -> Mask:

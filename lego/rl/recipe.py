@@ -29,6 +29,7 @@ class Data(_Part):
         seed: of making and of shuffling.
         plain: how many of the first instructions are plain (see `instructions.tasks`) and read without their pictures;
             a model from scratch learns to point from them. A multiple of batch x bucket.
+        shown: of instructions, see there: plans that can run.
         unseen_words: False asks in the words of the training about the things of ``split``.
     """
 
@@ -37,6 +38,7 @@ class Data(_Part):
     seed: int = 0
     plain: int = Field(default=0, ge=0)
     unseen_words: bool = True
+    shown: bool = False
 
 
 class Judging(_Part):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter
 
 import pytest
 
+import lego
 import lego.tools  # registers the embedded tools
 from lego.builder.pointing import Pointing, Vocabulary
 from lego.core.registry import Registry, registry
+from lego.core.values import Image, Mask
 from lego.rl import instructions, phrasings
 from lego.rl.instructions import Task
 from lego.rl.phrasings import Split, split_of
@@ -105,3 +108,18 @@ def test_plain_tasks_hold_one_wish_and_nothing_to_be_seen() -> None:
         assert not task.seen
         assert not task.invented
         assert not any(call.on.startswith("box: ") for call in task.calls)
+
+
+def test_plans_about_what_is_shown_mostly_run() -> None:
+    editor, ran, count = lego.Editor("rules"), 0, 0
+    for task in itertools.islice(instructions.tasks(registry, seed=5, shown=True), 60):
+        if task.workflow is None:
+            continue
+        values = task.request.values
+        mask = next((value for value in values.values() if isinstance(value, Mask)), None)
+        others = [v for n, v in values.items() if n.startswith("reference") and isinstance(v, Image)]
+        count += 1
+        with contextlib.suppress(lego.LegoError):
+            editor.run(task.workflow, task.request.image, mask=mask, references=others)
+            ran += 1
+    assert ran > 0.75 * count
