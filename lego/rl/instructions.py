@@ -22,7 +22,7 @@ from lego.core.workflow import Workflow
 from lego.rl import faults, phrasings, pictures, slots
 from lego.rl.clauses import Clause, Setting, chosen, fill
 from lego.rl.invented import tool_of
-from lego.rl.phrasings import Phrasing, Split, split_of
+from lego.rl.phrasings import Phrasing, Split, belongs
 
 CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
@@ -72,7 +72,7 @@ def tasks(
 
     Args:
         registry: the tools to be learned, which all have phrasings.
-        split: whose phrasings, nouns and made-up tools.
+        split: whose phrasings, nouns and made-up tools; "few" has a fifth of the training's phrasings, and all else.
         unseen_words: False takes the phrasings of the training with the nouns of ``split``.
         plain: one wish each, without made-up tools and without anything that has to be seen: to begin with.
         shown: things that are named are in the picture, a scene, and all tools exist: plans that can run.
@@ -96,20 +96,21 @@ class _Maker:
     def __init__(
         self, registry: tuple[Tool[..., Any], ...], split: Split, words: Split, plain: bool, shown: bool
     ) -> None:
-        self.registry, self.split, self.words = registry, split, words
+        self.registry, self.words = registry, words
+        self.split: Split = "train" if split == "few" else split
         self.plain, self.shown = plain, shown
         self.tools = {tool.name: tool for tool in registry}
         self.by_tool: dict[tuple[str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *_cards_own(registry)):
             names = " + ".join(tool for tool, _ in phrasing.calls)
-            if split_of(phrasing.text) == words and all(tool in self.tools for tool, _ in phrasing.calls):
+            if belongs(phrasing.text, words) and all(tool in self.tools for tool, _ in phrasing.calls):
                 self.by_tool.setdefault((phrasing.language, names), []).append(phrasing)
         self.names = {language: [n for lang, n in self.by_tool if lang == language] for language in ("en", "zh")}
         self.weights = {
             language: [len(self.by_tool[language, name]) ** 0.5 for name in names]
             for language, names in self.names.items()
         }
-        self.cards = [card for card in phrasings.of_cards() if split_of(card.text) == split]
+        self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
 
     def task(self, random: Random) -> Task | None:
         language = "zh" if random.random() < CHINESE_SHARE else "en"
@@ -166,7 +167,7 @@ class _Maker:
         ways = [
             line
             for line in groups[kind]
-            if split_of(line) == self.words and (language == "zh") == bool(phrasings.CHINESE.search(line))
+            if belongs(line, self.words) and (language == "zh") == bool(phrasings.CHINESE.search(line))
         ]
         if not ways:
             return None

@@ -34,7 +34,7 @@ class Data(_Part):
     """
 
     source: str = INSTRUCTIONS
-    split: Literal["train", "val", "test"] = "train"
+    split: Literal["train", "val", "test", "few"] = "train"
     seed: int = 0
     plain: int = Field(default=0, ge=0)
     unseen_words: bool = True

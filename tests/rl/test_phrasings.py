@@ -13,7 +13,7 @@ from lego.core.registry import Tool, registry
 from lego.rl import phrasings, slots
 from lego.rl.clauses import CHOICE, PIECE
 from lego.rl.invented import tool_of
-from lego.rl.phrasings import Phrasing, split_of
+from lego.rl.phrasings import Phrasing, belongs, split_of
 
 SLOTS = {"it", "thing", "around", "keep", "deg", "deg2"}
 
@@ -76,6 +76,9 @@ def test_the_parts_of_the_data_share_no_phrasing() -> None:
     assert all(len(parts) == 1 for parts in seen.values())
     shares = Counter(split_of(text) for text in seen)
     assert 0.83 < shares["train"] / len(seen) < 0.89
+    few = [text for text in seen if belongs(text, "few")]
+    assert 0.17 < len(few) / shares["train"] < 0.23
+    assert all(belongs(text, "train") for text in few)
 
 
 @pytest.mark.parametrize("name", ["nouns_en", "nouns_zh", "texts", "decline"])
