@@ -22,11 +22,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 FOLDER = Path(__file__).parent / "data"
-PLACES = {"test": range(8), "val": range(8, 14), "train": range(14, 100), "few": range(14, 31)}  # of a hundred
+Split: TypeAlias = Literal["train", "val", "test", "few"]  # "few" is a fifth of "train"
+PLACES: dict[Split, range] = {
+    "test": range(8),
+    "val": range(8, 14),
+    "train": range(14, 100),
+    "few": range(14, 31),
+}  # of a hundred
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 IMPLIED = re.compile(r"\s+=>\s*")
 AMOUNTS = ("weak", "normal", "strong", "max")
-Split: TypeAlias = Literal["train", "val", "test", "few"]  # "few" is a fifth of "train"
 
 
 @dataclass(frozen=True)
