@@ -32,7 +32,7 @@ def test_every_recipe_of_the_package_can_be_read_and_names_itself(name: str) -> 
 
 
 def test_an_unknown_key_is_an_error_that_names_file_key_and_the_nearest_one(tmp_path: Path) -> None:
-    path = altered(tmp_path, "batch = 32", "batchsize = 32")
+    path = altered(tmp_path, "batch = 64", "batchsize = 64")
     with pytest.raises(RecipeError, match=r"no key 'sft\.batchsize'") as caught:
         Recipe.load(path)
     assert caught.value.where == str(path)
