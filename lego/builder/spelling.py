@@ -13,9 +13,9 @@ from lego.core.errors import WorkflowError
 from lego.core.signature import Param
 
 STRUCTURE = (
-    "<pad>", "<unk>", "<image>", "<start>", "<user>", "<asst>", "<end>", "<none>", "<on>", "<on?>", "<not>", "<but>",
-    "<drawn>", "<box>", "<ref>", "<card>", "<:>", "<no>", "<only>", "<neg>", "<yes>", "<no!>", "<k:number>",
-    "<k:integer>", "<k:choice>", "<k:boolean>", "<k:string>", "<k:text>", "<k:color>", "<k:target>",
+    "<pad>", "<unk>", "<image>", "<user>", "<asst>", "<end>", "<none>", "<on>", "<on?>", "<not>", "<but>", "<drawn>",
+    "<box>", "<ref>", "<card>", "<:>", "<no>", "<only>", "<neg>", "<yes>", "<no!>", "<k:number>", "<k:integer>",
+    "<k:choice>", "<k:boolean>", "<k:string>", "<k:text>", "<k:color>", "<k:target>",
 )  # fmt: skip
 LEVELS = {f"<a_{factor:g}>": factor for factor in (1.0, 0.5, 2.0, 0.25, 1.5)}  # times the usual amount
 MOST = "<a_max>"  # as much as there is

@@ -20,9 +20,8 @@ from lego.rl.pictures import SIDE
 PATCH = 16  # px of a picture's token
 PIECES = 4096  # of words, beside the special tokens
 SAMPLES = 30_000  # tasks whose words the tokenizer is made of
-TEMPLATE = (  # messages are texts or parts; attention rests on a first token that never changes
-    "{% for message in messages %}{% if loop.first %}<start>{% endif %}"
-    "{% if message['content'] is string %}{{ message['content'] }}"
+TEMPLATE = (  # a message is a text, or parts of which a picture is one
+    "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
     "{% else %}{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"
     "{% if message['role'] == 'assistant' %}<end>{% endif %}{% endfor %}"
