@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from lego.builder.base import Request
 from lego.builder.calls import Call, workflow_of
@@ -36,6 +36,7 @@ SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
 TRIES = 30
+Level: TypeAlias = Literal["plain", "words", "whole", "shown"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Task:
         source: the phrasings that it was made of.
         invented: does it ask for a tool that does not exist?
         seen: is the answer in the picture alone?
-        plain: is it one that training begins with, for which the picture is not looked at?
+        pictured: may the picture matter? Training begins with tasks that are read without it.
     """
 
     request: Request
@@ -57,7 +58,7 @@ class Task:
     source: tuple[str, ...] = ()
     invented: bool = False
     seen: bool = False
-    plain: bool = False
+    pictured: bool = True
 
 
 def tasks(
@@ -65,8 +66,7 @@ def tasks(
     split: Split = "train",
     seed: int = 0,
     unseen_words: bool = True,
-    plain: bool = False,
-    shown: bool = False,
+    level: Level = "whole",
 ) -> Iterator[Task]:
     """Yield tasks without end; the same seed gives the same ones.
 
@@ -74,31 +74,30 @@ def tasks(
         registry: the tools to be learned, which all have phrasings.
         split: whose phrasings, nouns and made-up tools; "few" has a fifth of the training's phrasings, and all else.
         unseen_words: False takes the phrasings of the training with the nouns of ``split``.
-        plain: one wish each, without made-up tools and without anything that has to be seen: to begin with.
-        shown: things that are named are in the picture, a scene, and all tools exist: plans that can run.
+        level: "plain" has one wish each and no made-up tools, "words" all but what has to be seen in the picture,
+            "whole" everything; in "shown" the things that are named are in the picture, a scene, and all tools exist,
+            so that plans can run.
     """
-    maker = _maker(tuple(registry), split, split if unseen_words else "train", plain, shown)
+    maker = _maker(tuple(registry), split, split if unseen_words else "train", level)
     number = 0
     while True:
         random = Random(f"{seed} {split} {number}")
         number += 1
         task = maker.task(random)
         if task is not None:
-            yield replace(task, plain=plain)
+            yield replace(task, pictured=level not in ("plain", "words"))
 
 
 @functools.lru_cache(maxsize=8)
-def _maker(tools: tuple[Tool[..., Any], ...], split: Split, words: Split, plain: bool, shown: bool) -> _Maker:
-    return _Maker(tools, split, words, plain, shown)
+def _maker(tools: tuple[Tool[..., Any], ...], split: Split, words: Split, level: Level) -> _Maker:
+    return _Maker(tools, split, words, level)
 
 
 class _Maker:
-    def __init__(
-        self, registry: tuple[Tool[..., Any], ...], split: Split, words: Split, plain: bool, shown: bool
-    ) -> None:
+    def __init__(self, registry: tuple[Tool[..., Any], ...], split: Split, words: Split, level: Level) -> None:
         self.registry, self.words = registry, words
         self.split: Split = "train" if split == "few" else split
-        self.plain, self.shown = plain, shown
+        self.plain, self.shown, self.blind = level == "plain", level == "shown", level in ("plain", "words")
         self.tools = {tool.name: tool for tool in registry}
         self.by_tool: dict[tuple[str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *_cards_own(registry)):
@@ -117,7 +116,7 @@ class _Maker:
         dice = random.random()
         if dice < DECLINED:
             return self._declined(random, language)
-        if dice < DECLINED + SEEN and not self.plain:
+        if dice < DECLINED + SEEN and not self.blind:
             return self._seen(random, language)
         cards = self._invented(random) if random.random() < INVENTED and not (self.plain or self.shown) else []
         wanted = bool(cards) and random.random() < 0.8
@@ -136,7 +135,7 @@ class _Maker:
         invented = {card.text[1:].partition("]")[0]: _tool(card, language) for card in cards}
         tools = {**self.tools, **invented}
         scene = random.randrange(pictures.STORE)
-        spot = pictures.spot(scene, random) if random.random() < SPOT and not self.plain else None
+        spot = pictures.spot(scene, random) if random.random() < SPOT and not self.blind else None
         things = pictures.things(scene, language) if self.shown else ()
         for number in range(count):
             if number == mine:

@@ -27,9 +27,9 @@ class Data(_Part):
         source: "instructions" for those made from phrasings, else a data set of `lego.rl.records`.
         split: whose phrasings and nouns, of instructions.
         seed: of making and of shuffling.
-        plain: how many of the first instructions are plain (see `instructions.tasks`) and read without their pictures;
-            a model from scratch learns to point from them. A multiple of batch x bucket.
-        shown: of instructions, see there: plans that can run.
+        plain, words: how many of the first instructions are of these levels (see `instructions.tasks`) and read without
+            their pictures: from them a model from scratch learns to point. Multiples of batch x bucket.
+        level: of those that follow.
         unseen_words: False asks in the words of the training about the things of ``split``.
     """
 
@@ -37,8 +37,9 @@ class Data(_Part):
     split: Literal["train", "val", "test", "few"] = "train"
     seed: int = 0
     plain: int = Field(default=0, ge=0)
+    words: int = Field(default=0, ge=0)
+    level: Literal["whole", "shown"] = "whole"
     unseen_words: bool = True
-    shown: bool = False
 
 
 class Judging(_Part):

@@ -56,7 +56,7 @@ def row(example: supply.Example) -> dict[str, Any]:
     return {
         "prompt": [{"role": "user", "content": example.prompt}],
         "completion": [{"role": "assistant", "content": example.answer}],
-        "image": None if getattr(example.task, "plain", False) else seen(example.task.request.image),
+        "image": seen(example.task.request.image) if getattr(example.task, "pictured", True) else None,
     }
 
 

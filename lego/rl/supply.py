@@ -20,6 +20,7 @@ from lego.core.registry import Registry
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.rl import instructions, records
+from lego.rl.instructions import Level
 from lego.rl.recipe import INSTRUCTIONS, Data
 
 APART = 1_000_003  # between the seeds of two runs: windows of one never meet those of another
@@ -71,6 +72,11 @@ def tasks(data: Data, registry: Registry, window: int = 0, size: int = 256) -> I
     return drawn(data, registry, lambda task: task, window, size)
 
 
+def _level(data: Data, done: int) -> Level:
+    """What tasks are like after so many."""
+    return "plain" if done < data.plain else "words" if done < data.plain + data.words else data.level
+
+
 def examples(data: Data, registry: Registry, form: Form, window: int = 0, size: int = 256) -> Iterator[Example]:
     """Yield tasks with what a checkpoint reads and should answer; tasks that its form has no words for are left out.
 
@@ -90,8 +96,9 @@ def drawn(
     if data.source != INSTRUCTIONS:
         yield from itertools.islice(_of_records(data, registry, accept), window * size, None)
     for number in itertools.count(window):
-        plain = number * size < data.plain
-        made = instructions.tasks(registry, data.split, data.seed * APART + number, data.unseen_words, plain)
+        made = instructions.tasks(
+            registry, data.split, data.seed * APART + number, data.unseen_words, _level(data, number * size)
+        )
         yield from itertools.islice(_accepted(made, accept), size)
 
 

@@ -103,16 +103,20 @@ def test_a_tool_that_is_asked_for_but_not_on_offer_is_declined(tasks: list[Task]
 
 
 def test_plain_tasks_hold_one_wish_and_nothing_to_be_seen() -> None:
-    for task in itertools.islice(instructions.tasks(registry, plain=True), 100):
+    for task in itertools.islice(instructions.tasks(registry, level="plain"), 100):
         assert len(task.source) == 1
         assert not task.seen
         assert not task.invented
         assert not any(call.on.startswith("box: ") for call in task.calls)
+    words = list(itertools.islice(instructions.tasks(registry, level="words"), 100))
+    assert not [t for t in words if t.seen or t.pictured or any(call.on.startswith("box: ") for call in t.calls)]
+    assert [t for t in words if len(t.source) == 3]
+    assert [t for t in words if t.invented]
 
 
 def test_plans_about_what_is_shown_mostly_run() -> None:
     editor, ran, count = lego.Editor("rules"), 0, 0
-    for task in itertools.islice(instructions.tasks(registry, seed=5, shown=True), 60):
+    for task in itertools.islice(instructions.tasks(registry, seed=5, level="shown"), 60):
         if task.workflow is None:
             continue
         values = task.request.values
