@@ -72,6 +72,16 @@ TENS = {
     80: "eighty",
     90: "ninety",
 }
+PERCENTS = (0.5, 1, 2, 3, 4, 5, 8, 10, 12, 15, 20, 25, 30, 33, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 100)
+PIXELS = (0.5, 0.8, 1.5, 2, 3, 5, 8, 10, 12, 20, 25, 40, 50, 64, 80, 100, 150, 200, 256, 400, 512, 600, 800, 1024, 1080)
+SIZES: dict[str, tuple[tuple[float, ...], tuple[str, ...], tuple[str, ...]]] = {
+    # values, names in English (the first for one), names in Chinese
+    "stops": ((0.3, 0.5, 0.7, 1, 1, 1.5, 2, 2.5, 3), ("stop", "stops", "ev"), ("档",)),
+    "degrees": (
+        (1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 45, 60, 90, 120, 180, 270), ("degree", "degrees", "deg", "°"), ("度",),
+    ),
+    "px": ((*PIXELS, 1200, 1600, 1920, 2000), ("pixel", "pixels", "px", "px"), ("像素", "px")),
+}  # fmt: skip
 HAN = "零一二三四五六七八九"
 HEX_SHARE = 0.08  # of colours that are said as a code
 WORDS_SHARE = 0.15  # of numbers that are spelled
@@ -127,7 +137,8 @@ def said(random: Random, param: Param, language: str, split: Split, negative: bo
         ValueError: no words were found for it.
     """
     if param.kind == "choice":
-        choice = random.choice(param.choices)
+        places = [choice for choice in param.choices if choice in PLACES]  # "tiled" and "anywhere" are no places
+        choice = random.choice(places or param.choices)
         return _choice(random, choice, language), choice
     if param.format == "color":
         text = _color(random, language)
@@ -152,7 +163,9 @@ def said(random: Random, param: Param, language: str, split: Split, negative: bo
 
 def _choice(random: Random, choice: Any, language: str) -> str:
     places = [p for p in PLACES.get(str(choice), ()) if phrasings.CHINESE.search(p) or language == "en"]
-    fitting = [p for p in places if bool(phrasings.CHINESE.search(p)) == (language == "zh")]
+    fitting = [
+        p for p in places if bool(phrasings.CHINESE.search(p)) == (language == "zh") and p[:3] not in ("at ", "in ")
+    ]
     return random.choice(fitting) if fitting else str(choice).replace("_", " ")
 
 
@@ -183,33 +196,29 @@ def _number(random: Random, param: Param, language: str) -> str:
     assert param.high is not None
     assert param.low is not None
     top = max(abs(param.low), abs(param.high))
-    if param.unit == "stops":
-        value = random.choice((0.3, 0.5, 0.7, 1, 1, 1.5, 2, 2.5, 3))
-        return _unit(random, value, ("stop", "stops", "ev"), ("档",), language, spelled=value in (1, 2, 3))
-    if param.unit == "degrees":
-        value = random.choice((1, 2, 3, 5, 8, 10, 15, 20, 25, 30, 45, 60, 90, 120, 180, 270))
-        return _unit(random, min(value, int(top)), ("degree", "degrees", "deg", "°"), ("度",), language, True)
-    if param.unit == "px":
-        value = random.choice(
-            (5, 8, 10, 12, 20, 25, 40, 50, 64, 80, 100, 150, 200, 256, 400, 512, 600, 800, 1024, 1080, 1200, 1920, 2000)
-        )
-        return _unit(random, min(value, int(top)), ("pixel", "pixels", "px", "px"), ("像素", "px"), language)
     if param.unit == "K":
         return f"{random.randrange(3, 30) * 100}K"
     if param.unit == "%" or (not param.unit and top <= 1):
-        value = random.choice((3, 5, 10, 12, 15, 20, 25, 30, 33, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 100))
-        if top < 100 and param.unit == "%":
-            value = max(1, min(value, int(top)))
-        if not param.unit and random.random() < 0.35:
-            return f"{value / 100:g}"
-        return _percent(random, value, language)
+        value = random.choice(_within(param, PERCENTS) or (top,))
+        return f"{value / 100:g}" if not param.unit and random.random() < 0.35 else _percent(random, value, language)
+    if param.unit in SIZES:
+        values, english, chinese = SIZES[param.unit]
+        value = random.choice(_within(param, values) or (top,))
+        return _unit(random, value, english, chinese, language, spelled=param.unit != "px" and value == int(value))
     if param.kind == "integer":
         return str(random.randint(int(param.low) if param.low > 0 else 1, int(min(top, 400))))
-    return (
-        f"{random.choice((0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8)):g}"
-        if random.random() < 0.7
-        else _percent(random, random.choice((50, 75, 125, 150, 200)), language)
-    )
+    if top > 1.5 and random.random() < 0.3:
+        return _percent(random, random.choice((50, 75, 125, 150)), language)
+    return f"{random.choice(_within(param, (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8))):g}"
+
+
+def _within(param: Param, values: Sequence[float]) -> list[float]:
+    """Those values that a parameter can take, one way or the other; of a share, per cents."""
+    assert param.high is not None
+    assert param.low is not None
+    scale = 100 if not param.unit and param.high <= 1 else 1
+    low, high = max(param.low, 0.0) * scale, max(abs(param.low), abs(param.high)) * scale
+    return [value for value in values if low <= value <= high and (param.kind == "number" or value == int(value))]
 
 
 def _unit(
@@ -224,12 +233,12 @@ def _unit(
     return f"{value:g}{random.choice(('', ' ')) if len(name) < 3 else ' '}{name}"
 
 
-def _percent(random: Random, value: int, language: str) -> str:
+def _percent(random: Random, value: float, language: str) -> str:
     if language == "zh":
-        return f"百分之{_han(value)}" if random.random() < WORDS_SHARE else f"{value}%"
+        return f"百分之{_han(value)}" if random.random() < WORDS_SHARE else f"{value:g}%"
     if random.random() < WORDS_SHARE and (word := _spelled(value)):
         return f"{word} percent"
-    return f"{value}{random.choice(('%', '%', '%', ' %', ' percent', ' per cent'))}"
+    return f"{value:g}{random.choice(('%', '%', '%', ' %', ' percent', ' per cent'))}"
 
 
 def _spelled(value: float) -> str:
