@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 OUTPUT = Path("edited.png")
 EXTRAS = {
     "find": (("onnxruntime", "rapidocr", "skimage"), "words and faces"),
+    "nano": (("onnxruntime", "llguidance"), "small trained builders, without torch"),
     "fill": (("numba", "pymatting"), "canvases extended without seams, hair cut out"),
     "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
 }  # what each brings, by the modules that it needs
+WHY = {"rules": "needs no weights; no trained builder ships yet"}
 MISTAKE = 2  # exit code of everything that the user can mend
 
 app = typer.Typer(
@@ -255,7 +257,7 @@ def doctor() -> None:
     print("\nsettings")
     for setting, value, source in made.settings.rows():
         print(f"  {setting:18} {value!s:36} {source}")
-    print(f"\nbuilder\n  {made.builder.name}: the only builder of this release, so it is the default")
+    print(f"\nbuilder\n  {made.builder.name}: {WHY.get(made.builder.name, 'chosen in the settings above')}")
     print("\nextras")
     for extra, (modules, what) in EXTRAS.items():
         missing = ", ".join(name for name in modules if find_spec(name) is None)
