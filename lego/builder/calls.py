@@ -56,6 +56,12 @@ def workflow_of(
     return _Writer({tool.name: tool for tool in tools}, given, boxed).write(calls)
 
 
+def said(call: Call) -> str:
+    """A call in a few words: the tool, and on what."""
+    where = f" on {call.on}" if call.on else ""
+    return f"{call.tool}{where}" + (f" without {call.but}" if call.but else "")
+
+
 def calls_of(
     workflow: Workflow, tools: Registry | Sequence[Tool[..., Any]], given: Sequence[str] = (), boxed: bool = False
 ) -> list[Call]:

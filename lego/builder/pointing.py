@@ -20,7 +20,7 @@ from typing import Any
 
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
-from lego.builder.calls import BOX, DRAWN, NOT, Call, calls_of, mask_of, workflow_of
+from lego.builder.calls import BOX, DRAWN, NOT, Call, calls_of, mask_of, said, workflow_of
 from lego.builder.rank import Index, card
 from lego.builder.spelling import SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
@@ -157,7 +157,7 @@ class Pointing:
             flow = workflow_of(calls, request.tools, request.given, setting.boxed)
         except (WorkflowError, LookupError, ValueError) as error:
             raise PlanError(f"the model's answer is no plan: {text[:200]}", code="unreadable") from error
-        return Plan(flow, "; ".join(_said(call) for call in calls))
+        return Plan(flow, "; ".join(said(call) for call in calls))
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """What a teacher would have the model say; no workflow means that it is to decline.
@@ -374,8 +374,3 @@ def _shown(word: Word) -> str:
     if word.kind == "hex":
         return "#hex"
     return '"' + _clean(word.text, 3)[:24] if word.kind == "quote" else word.text
-
-
-def _said(call: Call) -> str:
-    where = f" on {call.on}" if call.on else ""
-    return f"{call.tool}{where}" + (f" without {call.but}" if call.but else "")

@@ -26,6 +26,7 @@ from lego.core.workflow import Workflow
 FILE = "lego.json"  # beside a checkpoint's config.json: which form it was trained on
 FORMS = {"json": "lego.builder.prompt:Json", "pointing": "lego.builder.pointing:Pointing"}
 MAX_THOUGHT = 600  # characters before the plan
+DECLINED = "none of these tools can do this"
 MAX_REASON = 200  # characters of a refusal
 THOUGHT = re.compile(r"\s*<think>(.*?)</think>", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")  # what the grammar has no escape for; \n it has
@@ -67,8 +68,8 @@ class Form(Protocol):
         """
         ...
 
-    def write(self, workflow: Workflow, request: Request, thought: str = "") -> str:
-        """Return the one answer that stands for this workflow: what a teacher would have the model say.
+    def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
+        """Return the one answer that stands for this workflow, or for declining (None): what a teacher would say.
 
         Raises:
             PlanError: the form has no words for it, or it has problems.
@@ -120,8 +121,10 @@ class Json:
             raise PlanError(f"the model declined: {reason}", hint="say it differently", code="declined")
         return Plan(_pictures_first(workflow, request.tools), found[1].strip() if found else "")
 
-    def write(self, workflow: Workflow, request: Request, thought: str = "") -> str:
+    def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """See `Form.write`."""
+        if workflow is None:
+            return _compact({"decline": DECLINED})
         problems = workflow.check(_registry(request.tools), kinds_of(request))
         if problems:
             raise PlanError(f"the workflow has problems: {problems[0]}", code="unwritable")

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Literal, TypeAlias
 
 from lego.builder.base import Request
-from lego.builder.calls import Call, workflow_of
+from lego.builder.calls import Call, said, workflow_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.core.values import Image, Mask
@@ -48,6 +48,7 @@ class Task:
         source: the phrasings that it was made of.
         invented: does it ask for a tool that does not exist?
         seen: is the answer in the picture alone?
+        thought: which words ask for which call: the trace of reasoning of models that think first.
         pictured: may the picture matter? Training begins with tasks that are read without it.
     """
 
@@ -58,6 +59,7 @@ class Task:
     source: tuple[str, ...] = ()
     invented: bool = False
     seen: bool = False
+    thought: str = ""
     pictured: bool = True
 
 
@@ -157,7 +159,11 @@ class _Maker:
         image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
         request = Request(image, text, offered, given, {})
         source = tuple(clause.phrasing.text for clause in clauses)
-        return Task(_with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted)
+        thought = (
+            " ".join(f"'{c.text}' asks for {', then '.join(map(said, c.calls))}." for c in clauses) if flow else ""
+        )
+        found = tuple(calls) if flow else ()
+        return Task(_with_values(request, random), flow, language, found, source, wanted, thought=thought)
 
     def _seen(self, random: Random, language: str) -> Task | None:
         """A wish that says no more than that something is wrong, over a picture with a fault."""
@@ -175,7 +181,8 @@ class _Maker:
         call = Call(tool=fault.tool, args=dict(fault.args) if fault.kind != "tilted" else {})
         request = Request(fault.image, _cased(random, line), self.registry)
         flow = workflow_of([call], self.registry)
-        return Task(request, flow, language, (call,), (line,), seen=True)
+        thought = f"The picture is {fault.kind}. '{line}' asks for {said(call)}."
+        return Task(request, flow, language, (call,), (line,), seen=True, thought=thought)
 
     def _offer(self, random: Random, wanted: set[str]) -> tuple[Tool[..., Any], ...]:
         """All tools, or now and then all but some."""

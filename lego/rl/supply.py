@@ -49,6 +49,7 @@ class Known:
     target: Image | None = None
     mask: Mask | None = None
     open: bool = False  # no plan is known; with False, no plan means that it is to be declined
+    thought: str = ""  # of the record's provenance: a trace of reasoning that leads to the plan
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,10 @@ def _example(task: Task, form: Form) -> Example | None:
     if getattr(task, "open", False):
         return None  # nobody knows the plan
     try:
-        return Example(task, form.prompt(task.request), _answer(task, form))
+        answer = form.write(task.workflow, task.request, getattr(task, "thought", ""))
+        return Example(task, form.prompt(task.request), answer)
     except (PlanError, WorkflowError):
         return None
-
-
-def _answer(task: Task, form: Form) -> str:
-    if task.workflow is None and form.name == "json":
-        return '{"decline":"none of these tools can do this"}'
-    return form.write(task.workflow, task.request)  # type: ignore[arg-type]  # other forms write a refusal themselves
 
 
 def _of_records(data: Data, registry: Registry, accept: Callable[[Task], T | None]) -> Iterator[T]:
@@ -173,4 +169,7 @@ def known(record: records.Record, registry: Registry) -> Known:
         values["mask"] = record.mask
     given = tuple(name for name in values if name != "image")
     request = Request(record.image, record.instruction, tools, given, values)
-    return Known(request, record.workflow, record.language, record.target, record.mask, record.workflow is None)
+    thought = str(record.provenance.get("thought", ""))
+    return Known(
+        request, record.workflow, record.language, record.target, record.mask, record.workflow is None, thought
+    )

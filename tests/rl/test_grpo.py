@@ -141,5 +141,5 @@ def test_an_exam_counts_the_answers_that_are_as_meant(learner: Learner) -> None:
     assert 0 <= rollouts.accuracy(learner.checkpoint, tasks, 32, shares.append) <= 1
     assert shares[-1] == 1.0
     form = learner.form
-    truth = [form.write(task.workflow, task.request) for task in tasks]  # type: ignore[arg-type]
+    truth = [form.write(task.workflow, task.request) for task in tasks]
     assert all(right(task, text, form) for task, text in zip(tasks, truth, strict=True))

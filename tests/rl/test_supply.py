@@ -12,6 +12,7 @@ from lego.builder.prompt import Json
 from lego.core.errors import RecordError
 from lego.core.registry import registry
 from lego.core.values import Image
+from lego.core.workflow import Workflow
 from lego.rl import records, supply
 from lego.rl.recipe import Data
 
@@ -48,7 +49,18 @@ def test_examples_are_what_a_form_writes_and_reads() -> None:
         if example.task.workflow is None:
             assert "decline" in example.answer
         else:
-            assert form.read(example.answer, example.task.request).workflow.steps
+            plan = form.read(example.answer, example.task.request)
+            assert plan.workflow.steps
+            assert " asks for " in plan.thought  # which words ask for what
+
+
+def test_a_records_own_trace_of_reasoning_is_imitated(tmp_path: Path, small: Image) -> None:
+    flow = Workflow.load(
+        {"version": 1, "steps": [{"id": "s1", "tool": "flip", "args": {"image": "$image"}}], "result": "$s1"}
+    )
+    records.write(tmp_path, [records.Record(small, "mirror it", workflow=flow, provenance={"thought": "One flip."})])
+    example = next(supply.examples(Data(source=str(tmp_path)), registry, Json()))
+    assert example.answer.startswith("<think>One flip.</think>{")
 
 
 def test_batches_have_like_lengths_and_nothing_is_lost() -> None:
