@@ -50,6 +50,7 @@ class Task:
         seen: is the answer in the picture alone?
         thought: which words ask for which call: the trace of reasoning of models that think first.
         pictured: may the picture matter? Training begins with tasks that are read without it.
+        target, mask: the picture that should come out and where it may change, if that is known.
     """
 
     request: Request
@@ -61,6 +62,8 @@ class Task:
     seen: bool = False
     thought: str = ""
     pictured: bool = True
+    target: Image | None = None
+    mask: Mask | None = None
 
 
 def tasks(
@@ -162,8 +165,12 @@ class _Maker:
         thought = (
             " ".join(f"'{c.text}' asks for {', then '.join(map(said, c.calls))}." for c in clauses) if flow else ""
         )
-        found = tuple(calls) if flow else ()
-        return Task(_with_values(request, random), flow, language, found, source, wanted, thought=thought)
+        known = pictures.after(scene, calls[0]) if self.shown and flow and len(calls) == 1 else None
+        target, mask = known or (None, None)
+        return Task(
+            _with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted,
+            thought=thought, target=target, mask=mask,
+        )  # fmt: skip
 
     def _seen(self, random: Random, language: str) -> Task | None:
         """A wish that says no more than that something is wrong, over a picture with a fault."""
@@ -182,7 +189,7 @@ class _Maker:
         request = Request(fault.image, _cased(random, line), self.registry)
         flow = workflow_of([call], self.registry)
         thought = f"The picture is {fault.kind}. '{line}' asks for {said(call)}."
-        return Task(request, flow, language, (call,), (line,), seen=True, thought=thought)
+        return Task(request, flow, language, (call,), (line,), seen=True, thought=thought, target=fault.original)
 
     def _offer(self, random: Random, wanted: set[str]) -> tuple[Tool[..., Any], ...]:
         """All tools, or now and then all but some."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import operator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import cv2
 import numpy as np
+from PIL import ImageColor
 
+from lego.builder.calls import Call
 from lego.core.codec import Pixels
 from lego.core.values import Image, Mask
 from lego.rl import faults, scenes
@@ -89,11 +92,35 @@ def things(number: int, language: str) -> tuple[Noun, ...]:
     """The things of a scene that colour and shape name without doubt."""
     items = scene(number)[0].items
     colors = [item.color for item in items]
-    alone = [item for item in items if colors.count(item.color) == 1]
-    if language == "zh":
-        names = [CHINESE[item.color] + "的" + CHINESE[item.shape] for item in alone]
-        return tuple(Noun(name, name) for name in names)
-    return tuple(Noun(f"the {item.color} {item.shape}", f"{item.color} {item.shape}") for item in alone)
+    names = [_names(item) for item in items if colors.count(item.color) == 1]
+    return tuple(Noun(chinese, chinese) if language == "zh" else Noun(f"the {name}", name) for name, chinese in names)
+
+
+def after(number: int, call: Call) -> tuple[Image, Mask] | None:
+    """What a call on a thing of a scene should give, and where it may change the picture; None if that is not known."""
+    made, before = scene(number)
+    found = [n for n, item in enumerate(made.items) if call.on in _names(item)]
+    if len(found) != 1 or call.but:
+        return None
+    one, args = found[0], call.args
+    if call.tool == "remove":
+        edited = made.without(one)
+    elif call.tool == "recolor" and "color" in args:
+        red, green, blue = ImageColor.getrgb(args["color"])[:3]
+        edited = made.recolored(one, made.items[one].color, (red, green, blue))
+    elif call.tool == "move" and "to" not in args:
+        edited = made.moved(one, args.get("dx", 0.0) / 100, args.get("dy", 0.0) / 100)
+    elif call.tool == "resize_object" and "change" in args:
+        edited = made.resized(one, 1 + args["change"] / 100)
+    else:
+        return None
+    drawn = scenes.render(edited, (SIDE, SIDE))
+    masks = [before.masks[one], *([drawn.masks[one]] if len(drawn.masks) == len(before.masks) else [])]
+    return drawn.image, functools.reduce(operator.or_, masks)
+
+
+def _names(item: scenes.Item) -> tuple[str, str]:
+    return f"{item.color} {item.shape}", f"{CHINESE[item.color]}的{CHINESE[item.shape]}"
 
 
 def drawn(image: Image, random: Random) -> Mask:
