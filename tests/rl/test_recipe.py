@@ -25,7 +25,8 @@ def test_every_recipe_of_the_package_can_be_read_and_names_itself(name: str) -> 
     made = Recipe.load(name)
     assert made.name == name
     assert made.sft.steps > 0
-    assert set(made.grpo_gt.weights) == {"plan", "exact"}
+    assert {"plan", "exact"} <= set(made.grpo_gt.weights)
+    assert made.grpo_gt.execute == ("picture" in made.grpo_gt.weights)
     assert set(made.grpo_free.weights) == {"free"}
     if made.grpo_gt.minibatch:
         assert made.grpo_gt.prompts * made.grpo_gt.group % made.grpo_gt.minibatch == 0
