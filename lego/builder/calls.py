@@ -21,6 +21,7 @@ NOT = "not: "  # before a target: everything but it
 BOX = "box: "  # before four numbers: left, top, right, bottom, in thousandths of the picture
 DRAWN = "mask"  # what the user drew
 SIDES = ("left", "top", "right", "bottom")
+ASKS, THEN = " => ", ", then "  # in a thought: between the words and the calls that they ask for, between these calls
 
 
 class Call(BaseModel):
@@ -60,6 +61,17 @@ def said(call: Call) -> str:
     """A call in a few words: the tool, and on what."""
     where = f" on {call.on}" if call.on else ""
     return f"{call.tool}{where}" + (f" without {call.but}" if call.but else "")
+
+
+def thought_of(words: str, calls: Sequence[Call]) -> str:
+    """A line of a thought: which words ask for which calls."""
+    return f"{words}{ASKS}{THEN.join(map(said, calls))}"
+
+
+def asked_in(thought: str) -> list[tuple[str, int]]:
+    """Read a thought's lines: words, and how many calls they ask for; lines that say something else are passed over."""
+    parts = [line.rpartition(ASKS) for line in thought.splitlines() if ASKS in line]
+    return [(words.strip(), calls.count(THEN) + 1) for words, _, calls in parts]
 
 
 def calls_of(

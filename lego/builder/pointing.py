@@ -2,8 +2,9 @@
 
 A model of a few million parameters cannot spell a thing's name or a number without mistakes, but it can say "the words
 3 to 5". So the prompt is the words with their numbers, `make<w_0>the<w_1>car<w_2>blue<w_3>`, and the answer is calls
-(`lego.builder.calls`) whose values are such numbers: `<T:recolor><on><w_2><w_2><P:color><w_3>`. What can be read off a
-word (a number in a unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few fixed values.
+(`lego.builder.calls`) whose values are such numbers: `<T:recolor><on><w_2><w_2><P:color><w_3>`. Before a call it may
+say which words ask for it, `<at><w_0><w_3>`: then it need only look there. What can be read off a word (a number in a
+unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few fixed values.
 
 Tools that the model was trained on have a token each. All others are described by cards in front of the prompt, the
 three nearest to the instruction, and called by the card's place: `<t_0>`.
@@ -20,7 +21,7 @@ from typing import Any
 
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
-from lego.builder.calls import BOX, DRAWN, NOT, Call, calls_of, mask_of, said, workflow_of
+from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, calls_of, mask_of, said, workflow_of
 from lego.builder.rank import Index, card
 from lego.builder.spelling import SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
@@ -137,7 +138,9 @@ class Pointing:
             parts = self._call(rules, thing, setting, spelled, token, tool)
             if parts:
                 options.append(rules.add(" ".join(parts)))
-        calls = rules.add(" | ".join(options))
+        word = rules.add(" | ".join(f"<w_{n}>" for n in range(len(setting.words)))) if setting.words else ""
+        asked = f"(<at> {word} {word})? " if word else ""
+        calls = rules.add(f"{asked}{rules.add(' | '.join(options))}")
         chain = " ".join([calls, *[f"{calls}?"] * (MOST_CALLS - 1)])
         return f"start: <none> | {chain}\n{rules.text}"
 
@@ -170,7 +173,9 @@ class Pointing:
         setting = self._setting(request)
         spelled = Spelling(request.instruction, setting.words)
         parts = []
-        for call in calls_of(workflow, request.tools, request.given, setting.boxed):
+        begins = _begins(thought)
+        for number, call in enumerate(calls_of(workflow, request.tools, request.given, setting.boxed)):
+            parts += spelled.asked(begins[number]) if number in begins else []
             try:
                 token = setting.token(call.tool)
             except StopIteration:
@@ -314,6 +319,8 @@ class _Reader:
         return found
 
     def _call(self) -> Call:
+        if self._next() == "<at>":  # which words ask for it: a thought, not a part of the plan
+            del self.tokens[:3]
         token = self._take()
         tool = self.setting.tools[token]
         on = but = ""
@@ -356,6 +363,15 @@ class _Reader:
 
     def _take(self) -> str:
         return self.tokens.pop(0)
+
+
+def _begins(thought: str) -> dict[int, str]:
+    """Of the calls that are the first of some words those words, by the call's number."""
+    found, number = {}, 0
+    for words, count in asked_in(thought):
+        found[number] = words
+        number += count
+    return found
 
 
 def _names(setting: _Setting) -> set[str]:

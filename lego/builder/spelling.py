@@ -14,7 +14,7 @@ from lego.core.signature import Param
 
 STRUCTURE = (
     "<pad>", "<unk>", "<image>", "<user>", "<asst>", "<end>", "<none>", "<on>", "<on?>", "<not>", "<but>", "<drawn>",
-    "<box>", "<ref>", "<card>", "<:>", "<no>", "<only>", "<neg>", "<yes>", "<no!>", "<k:number>", "<k:integer>",
+    "<box>", "<ref>", "<card>", "<:>", "<no>", "<only>", "<neg>", "<yes>", "<no!>", "<at>", "<k:number>", "<k:integer>",
     "<k:choice>", "<k:boolean>", "<k:string>", "<k:text>", "<k:color>", "<k:target>",
 )  # fmt: skip
 LEVELS = {f"<a_{factor:g}>": factor for factor in (1.0, 0.5, 2.0, 0.25, 1.5)}  # times the usual amount
@@ -91,6 +91,13 @@ class Spelling:
         said = ["<not>"] if call.on.startswith(NOT) else ["<on>"] if inner != DRAWN else []
         said += ["<drawn>"] if inner == DRAWN else self._thing(inner)
         return [*said, "<but>", *self._thing(call.but)] if call.but else said
+
+    def asked(self, words: str) -> list[str]:
+        """Say which words ask for what follows; nothing if they are not among the instruction's."""
+        try:
+            return ["<at>", *self._span(words)]
+        except WorkflowError:
+            return []
 
     def value(self, param: Param, value: Any) -> list[str]:
         """Say a value; the first word that reads as it, else the nearest fixed value.

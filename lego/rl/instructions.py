@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Literal, TypeAlias
 
 from lego.builder.base import Request
-from lego.builder.calls import Call, said, workflow_of
+from lego.builder.calls import Call, thought_of, workflow_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.core.values import Image, Mask
@@ -162,9 +162,7 @@ class _Maker:
         image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
         request = Request(image, text, offered, given, {})
         source = tuple(clause.phrasing.text for clause in clauses)
-        thought = (
-            " ".join(f"'{c.text}' asks for {', then '.join(map(said, c.calls))}." for c in clauses) if flow else ""
-        )
+        thought = "\n".join(thought_of(clause.text, clause.calls) for clause in clauses) if flow else ""
         known = pictures.after(scene, calls[0]) if self.shown and flow and len(calls) == 1 else None
         target, mask = known or (None, None)
         return Task(
@@ -188,7 +186,7 @@ class _Maker:
         call = Call(tool=fault.tool, args=dict(fault.args) if fault.kind != "tilted" else {})
         request = Request(fault.image, _cased(random, line), self.registry)
         flow = workflow_of([call], self.registry)
-        thought = f"The picture is {fault.kind}. '{line}' asks for {said(call)}."
+        thought = f"The picture is {fault.kind}.\n{thought_of(line, [call])}"
         return Task(request, flow, language, (call,), (line,), seen=True, thought=thought, target=fault.original)
 
     def _offer(self, random: Random, wanted: set[str]) -> tuple[Tool[..., Any], ...]:

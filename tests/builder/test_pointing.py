@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models
 
 from lego.builder.base import Request
-from lego.builder.calls import Call, workflow_of
+from lego.builder.calls import Call, thought_of, workflow_of
 from lego.builder.constraint import Constraint
 from lego.builder.pointing import Pointing, Vocabulary
 from lego.core.errors import PlanError, WorkflowError
@@ -55,6 +55,22 @@ def test_a_plan_is_said_in_numbers_of_words_and_read_back(text: str, calls: list
     flow = workflow_of(calls, registry)
     assert FORM.write(flow, asked) == answer
     assert FORM.read(answer + "<end>", asked).workflow.dump() == flow.dump()
+
+
+def test_a_thought_is_said_as_the_words_that_ask_for_each_call() -> None:
+    asked = request("Make it vintage, then crop it square")
+    calls = [Call(tool="sepia"), Call(tool="vignette"), Call(tool="crop", args={"ratio": "1:1"})]
+    thought = "\n".join(
+        ("It is a street.", thought_of("make it vintage", calls[:2]), thought_of("crop it square", calls[2:]))
+    )
+    answer = FORM.write(workflow_of(calls, registry), asked, thought)
+    assert answer == "<at><w_0><w_2><T:sepia><T:vignette><at><w_5><w_7><T:crop><P:ratio><w_7>"
+    assert FORM.read(answer, asked).workflow.dump() == workflow_of(calls, registry).dump()
+    constraint = Constraint(tokenizer(), eos=FORM.vocabulary.tokens.index("<end>"))
+    matcher = constraint.start(FORM.grammar(asked))
+    for token in re.findall(r"<[^<>\s]+>", answer):
+        matcher.take(FORM.vocabulary.tokens.index(token))
+    assert matcher.whole
 
 
 def test_the_prompt_numbers_the_words_and_hides_figures() -> None:
@@ -195,7 +211,7 @@ def test_what_is_not_on_offer_cannot_be_said() -> None:
     asked = Request(PICTURE, "blur it by 30%", (registry["blur"],), (), {})
     start = constraint.start(FORM.grammar(asked))
     allowed = {FORM.vocabulary.tokens[n] for n in np.flatnonzero(start.allowed())}
-    assert allowed == {"<none>", "<T:blur>"}
+    assert allowed == {"<none>", "<at>", "<T:blur>"}
     for token in ("<T:blur>", "<P:radius>"):
         start.take(FORM.vocabulary.tokens.index(token))
     assert "<w_2>" not in {FORM.vocabulary.tokens[n] for n in np.flatnonzero(start.allowed())}  # 30 % is beyond 10

@@ -51,7 +51,7 @@ def test_examples_are_what_a_form_writes_and_reads() -> None:
         else:
             plan = form.read(example.answer, example.task.request)
             assert plan.workflow.steps
-            assert " asks for " in plan.thought  # which words ask for what
+            assert " => " in plan.thought  # which words ask for what
 
 
 def test_a_records_own_trace_of_reasoning_is_imitated(tmp_path: Path, small: Image) -> None:
