@@ -25,7 +25,12 @@ MAY_IMPORT = {
     "__init__": {"core", "editor"},  # for type checkers only; at run time the names are lazy
     "__main__": {"cli"},
 }
-TRAINERS = {"rl/stage.py", "rl/sft.py", "rl/grpo.py"}  # subclasses of trainers, imported by those who train
+TRAINERS = {
+    "rl/stage.py",
+    "rl/sft.py",
+    "rl/grpo.py",
+    "rl/optimizer.py",
+}  # subclasses of trainers, imported by those who train
 HEAVY = {"torch", "transformers", "diffusers", "trl", "ray", "gradio"}
 
 

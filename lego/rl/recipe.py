@@ -80,8 +80,13 @@ class Stage(_Part):
 
 
 class Sft(Stage):
-    """Imitation: ``batch`` examples a pass, sorted by length within ``bucket`` batches."""
+    """Imitation: ``batch`` examples a pass, sorted by length within ``bucket`` batches.
 
+    Attributes:
+        optimizer: "muon" learns from half of the examples where all weights are trained (see `lego.rl.optimizer`).
+    """
+
+    optimizer: Literal["adamw", "muon"] = "adamw"
     batch: int = Field(default=32, ge=1)
     bucket: int = Field(default=8, ge=1)
 

@@ -18,7 +18,8 @@ from lego.builder.planning import seen
 from lego.core.registry import Registry
 from lego.rl import supply
 from lego.rl.checkpoint import Learner
-from lego.rl.recipe import Recipe
+from lego.rl.optimizer import muon
+from lego.rl.recipe import Recipe, Stage
 from lego.rl.stage import Keeping, Watch, adapters, arguments, watched
 
 SHAPE = 8  # lengths are multiples of it: fewer shapes, for which oneDNN compiles each anew
@@ -47,8 +48,14 @@ def trainer(recipe: Recipe, learner: Learner, registry: Registry, out: Path, wat
         data_collator=Collator(learner.processor),
         processing_class=learner.processor,
         peft_config=adapters(recipe.lora),
+        optimizer_cls_and_kwargs=(muon, own_rates(sft)) if sft.optimizer == "muon" else None,
     )
     return watched(made, watch)
+
+
+def own_rates(sft: Stage) -> dict[str, Any]:
+    """What the optimizer is made with."""
+    return {"lr": sft.lr, "weight_decay": sft.decay, "betas": sft.betas}
 
 
 def row(example: supply.Example) -> dict[str, Any]:
