@@ -78,6 +78,17 @@ def test_smoke_goes_through_all_stages_and_the_model_plans(tmp_path: Path) -> No
     request = lego.builder.base.Request(Image.open("docs/photos/chelsea.png"), "brighten it", tuple(editor.registry))
     with contextlib.suppress(PlanError):  # it may decline
         assert not editor.builder.plan(request).workflow.check(editor.registry)
+    done = CliRunner().invoke(app, ["train", "export", "--out", str(run)])
+    assert done.exit_code == 0, done.output
+    assert (run / "grpo_free" / "model" / "text.onnx").exists()
+    with contextlib.suppress(PlanError):
+        assert not lego.builder.open(str(run / "grpo_free" / "model")).plan(request).workflow.check(editor.registry)
+
+
+def test_exporting_what_is_not_there_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no trained model here") as caught:
+        school.export(tmp_path)
+    assert "--out" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl"])
