@@ -15,11 +15,10 @@ from dataclasses import replace
 import lego.tools  # noqa: F401  # registers them
 from lego.builder import open as open_builder
 from lego.builder.base import Builder
-from lego.builder.prompt import kinds_of
 from lego.core.errors import PlanError
 from lego.core.registry import registry
-from lego.rl import instructions, rewards
-from lego.rl.env import registry_of
+from lego.rl import instructions
+from lego.rl.env import meant
 from lego.rl.instructions import Task
 
 SEEN = ("fault seen", "place seen")  # kinds whose answer is in the picture
@@ -66,9 +65,7 @@ def as_meant(builder: Builder, task: Task) -> bool:
         plan = builder.plan(task.request).workflow
     except PlanError:
         return task.workflow is None
-    return task.workflow is not None and rewards.agree(
-        plan, [task.workflow], registry_of(task.request.tools), kinds_of(task.request)
-    )
+    return meant(task, plan)
 
 
 def kind(task: Task) -> str:

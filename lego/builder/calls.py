@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.core.signature import REFERABLE, Param
+from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
 NOT = "not: "  # before a target: everything but it
@@ -122,6 +123,11 @@ def _used(workflow: Workflow, name: str) -> bool:
     return any(name in step.args.values() for step in workflow.steps)
 
 
+def boxed(mask: Any) -> bool:
+    """Is a mask a whole rectangle, drawn round a thing and not along it?"""
+    return isinstance(mask, Mask) and mask.box is not None and mask == Mask.from_box(mask.size, mask.box)
+
+
 def mask_of(tool: Tool[..., Any]) -> Param | None:
     """The parameter that says where a tool works, or None."""
     return next((p for p in tool.params if p.kind == "mask" and not p.many), None)
@@ -167,7 +173,7 @@ class _Writer:
         place = mask_of(tool)
         if place and call.on:
             args[place.name] = self._place(call, thing=place.format == "thing")
-        return args | {name: _escaped(value) for name, value in call.args.items()}
+        return args | {name: escaped(value) for name, value in call.args.items()}
 
     def _place(self, call: Call, thing: bool) -> str:
         where = self._mask(call.on, thing)
@@ -185,7 +191,7 @@ class _Writer:
         if on.startswith(BOX):
             sides = dict(zip(SIDES, map(int, on.split()[1:]), strict=True))
             return self._once("segment_box", {"image": self.source, **sides})
-        return self._once("segment", {"image": self.source, "target": _escaped(on)})
+        return self._once("segment", {"image": self.source, "target": escaped(on)})
 
     def _once(self, name: str, args: dict[str, Any]) -> str:
         """The reference to a mask step, which is written once however often it is asked for."""
@@ -205,7 +211,8 @@ class _Writer:
         return f"$s{len(self.steps)}"
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
+    """A literal as a workflow writes it: a leading $ would be a reference."""
     return f"${value}" if isinstance(value, str) and value.startswith("$") else value
 
 

@@ -21,22 +21,19 @@ from typing import Any
 
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
-from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, calls_of, mask_of, said, workflow_of
+from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
 from lego.builder.rank import Index, card
-from lego.builder.spelling import SLOTS, STRUCTURE, VALUES, Spelling
+from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Tool
 from lego.core.signature import REFERABLE
-from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
 CARDS, PARAMS = 3, 8  # cards in a prompt, parameters of a card
 SENTENCE = 24  # words of a card's sentence that are shown
 LONGEST = 14  # words of a thing's name
 MOST_CALLS = 6
-REGIONS = ("background", "subject", "sky", "text", "face")  # things that are meant without being named
-GRID = 32  # places that a box's sides can have
 Tooling = Tool[..., Any]
 
 
@@ -63,7 +60,7 @@ class Vocabulary:
             *STRUCTURE,
             *(f"<w_{n}>" for n in range(MOST)),
             *(f"<l_{n}>" for n in range(GRID)),
-            *(f"<r:{region}>" for region in REGIONS),
+            *(REGION.format(region) for region in REGIONS),
             *VALUES,
             *(f"<t_{n}>" for n in range(CARDS)),
             *(f"<p_{n}>" for n in range(PARAMS)),
@@ -96,8 +93,7 @@ class _Setting:
     @property
     def boxed(self) -> bool:
         """Is the given mask a mere box?"""
-        mask = self.request.values.get("mask")
-        return isinstance(mask, Mask) and mask.box is not None and mask == Mask.from_box(mask.size, mask.box)
+        return boxed(self.request.values.get("mask"))
 
 
 class Pointing:
@@ -244,11 +240,8 @@ class Pointing:
         for name, own in setting.param_tokens(token).items():
             param = tool.param(name)
             assert param is not None
-            parts.append(
-                f"{own}{_clean(name.replace('_', ' '))}<k:{param.format or param.kind}>".replace(
-                    "<k:ratio>", "<k:string>"
-                )
-            )
+            kind = "string" if param.format == "ratio" else param.format or param.kind
+            parts.append(f"{own}{_clean(name.replace('_', ' '))}<k:{kind}>")
             parts += [f"<c_{n}>{_clean(str(choice))}" for n, choice in enumerate(param.choices[: len(SLOTS)])]
         return "".join([*parts, token])
 
@@ -291,7 +284,7 @@ class _Rules:
 
 def _thing(spelled: Spelling, words: bool) -> str:
     options = [spelled.spans(LONGEST)] if words and spelled.words else []
-    options += [f"<r:{region}>" for region in REGIONS] if words else []
+    options += [REGION.format(region) for region in REGIONS] if words else []
     return " | ".join([*options, f"<box> {_pair()} {_pair()}"]) if words else f"<box> {_pair()} {_pair()}"
 
 

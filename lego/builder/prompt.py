@@ -125,7 +125,7 @@ class Json:
         """See `Form.write`."""
         if workflow is None:
             return _compact({"decline": DECLINED})
-        problems = workflow.check(_registry(request.tools), kinds_of(request))
+        problems = workflow.check(registry_of(request.tools), kinds_of(request))
         if problems:
             raise PlanError(f"the workflow has problems: {problems[0]}", code="unwritable")
         said = CONTROL.sub(" ", thought.replace("<", " "))[: self.thought]
@@ -192,8 +192,9 @@ def _grammar(tools: tuple[Tool[..., Any], ...], given: tuple[tuple[str, str], ..
     return f"%llguidance {{}}\n{start}\nanswer: {answer}\ndecline: {opening} {reason} {closing}\n{rules}"
 
 
-@functools.lru_cache(maxsize=16)
-def _registry(tools: tuple[Tool[..., Any], ...]) -> Registry:
+@functools.lru_cache(maxsize=256)
+def registry_of(tools: tuple[Tool[..., Any], ...]) -> Registry:
+    """Return a registry of these tools."""
     made = Registry()
     for tool in tools:
         made.add(tool)

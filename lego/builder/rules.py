@@ -13,13 +13,13 @@ from typing import Any
 
 from lego.builder import lexicon as words
 from lego.builder.base import Plan, Request
+from lego.builder.calls import boxed, escaped, mask_of
 from lego.builder.clause import Reading
 from lego.builder.lexicon import LONG_ENOUGH, Token, same, stem, text_of, tokens_of
 from lego.builder.offer import Clause, Offer, faults, same_rest
 from lego.core.errors import PlanError
 from lego.core.registry import Tool
 from lego.core.steps import Step
-from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
 MAX_WORDS = 200  # of an instruction; longer ones are stories, and the search is quadratic in the clauses
@@ -119,7 +119,7 @@ class _Writer:
         return Plan(Workflow(tuple(self.steps), results if len(results) > 1 else results[0]), "; ".join(self.thoughts))
 
     def _inherit(self, reading: Reading, clause: Clause) -> Reading:
-        if clause.goes_on and not reading.target and self.last_target and _mask_of(reading.tool):
+        if clause.goes_on and not reading.target and self.last_target and mask_of(reading.tool):
             self.thoughts.append(f"'{reading.tool.name}' goes on with {self.last_target}")
             return replace(reading, target=self.last_target)
         return reading
@@ -143,7 +143,7 @@ class _Writer:
             elif param.required:
                 hint = "give it: --reference FILE, or references=[...]"
                 raise PlanError(f"'{tool.name}' needs a second picture", hint=hint, code="no_reference")
-        mask = _mask_of(tool)
+        mask = mask_of(tool)
         found = self._mask(reading, keep, required=bool(mask and mask.required)) if mask else ""
         if mask and found:
             args[mask.name] = found
@@ -153,7 +153,7 @@ class _Writer:
                 hint="leave that out",
                 code="cannot_keep",
             )
-        args |= {name: _escaped(value) for name, value in reading.args.items()}
+        args |= {name: escaped(value) for name, value in reading.args.items()}
         step = self._add(tool.name, {p.name: args[p.name] for p in tool.params if p.name in args})
         self._advance(tool, step)
 
@@ -163,7 +163,7 @@ class _Writer:
         mask = next((o.name for o in tool.outputs if o.kind == "mask"), None)
         if image:
             self.image = f"${step}.{image}" if several else f"${step}"
-            lifts = tool.scope == "global" and getattr(_mask_of(tool), "format", "") == "thing"  # it is elsewhere now
+            lifts = tool.scope == "global" and getattr(mask_of(tool), "format", "") == "thing"  # it is elsewhere now
             if tool.scope == "geometric" or lifts:
                 self.source, self.last_mask = self.image, ""
                 self.last_target = self.last_target if tool.scope == "global" else ""
@@ -193,9 +193,9 @@ class _Writer:
         elif drawn and not _region(target):
             if target:
                 self.thoughts.append(f"the given mask says where '{target}' is")
-            param, value = _mask_of(reading.tool), self.request.values.get("mask")
-            round_a_thing = param.format == "thing" or (target and param.format != "area")
-            where = self._outlined() if round_a_thing and _box(value) else "$mask"
+            value, form = self.request.values.get("mask"), getattr(mask_of(reading.tool), "format", "")
+            round_a_thing = form == "thing" or (target and form != "area")
+            where = self._outlined() if round_a_thing and boxed(value) else "$mask"
         elif target:
             where = self._segment(target)
         elif required and not keep:
@@ -216,7 +216,7 @@ class _Writer:
         return self._added("mask_refine", {"image": self.source, "mask": "$mask"})
 
     def _segment(self, target: str) -> str:
-        return self._added("segment", {"image": self.source, "target": _escaped(target)})
+        return self._added("segment", {"image": self.source, "target": escaped(target)})
 
     def _added(self, name: str, args: dict[str, Any]) -> str:
         """The reference to a mask step, which is written once however often it is asked for."""
@@ -232,21 +232,8 @@ class _Writer:
         return self.steps[-1].id
 
 
-def _mask_of(tool: Tool[..., Any]) -> Any:
-    return next((p for p in tool.params if p.kind == "mask" and not p.many), None)
-
-
-def _box(value: Any) -> bool:
-    """Is a mask a whole rectangle, drawn round a thing and not along it?"""
-    return isinstance(value, Mask) and value.box is not None and value == Mask.from_box(value.size, value.box)
-
-
 def _region(target: str) -> bool:
     return any(same(t.text, region) for t in tokens_of(target) for region in words.REGIONS) or target in words.REGIONS
-
-
-def _escaped(value: Any) -> Any:
-    return f"${value}" if isinstance(value, str) and value.startswith("$") else value
 
 
 def _refusal(message: str, code: str) -> PlanError:

@@ -32,7 +32,9 @@ SLOTS = tuple(f"<c_{n}>" for n in range(32))  # places in a list of choices
 VALUES = (*LEVELS, MOST, *(f"<v_{v:g}>" for v in FIXED), *COLORS, *RATIOS, *SLOTS)
 USUAL = 0.25  # of its range: the usual amount of a number whose default says nothing
 LONGEST_TEXT = 30  # words of a text without quotation marks
+REGIONS = ("background", "subject", "sky", "text", "face")  # things that are meant without being named
 REGION = "<r:{}>"
+GRID = 32  # places that a box's sides can have
 HEX = re.compile("#[0-9a-f]{6}")
 NEAR_COLOR = 100.0  # of 441: as far a colour may be from the fixed one that stands for it
 NEAR = 0.45  # of a number: what may be taken for it where it cannot be said
@@ -137,15 +139,17 @@ class Spelling:
 
     def _thing(self, words: str) -> list[str]:
         if words.startswith(BOX):
-            left, top, right, bottom = (max(0, min(31, round(int(v) * 31 / 1000))) for v in words.split()[1:])
+            left, top, right, bottom = (
+                max(0, min(GRID - 1, round(int(v) * (GRID - 1) / 1000))) for v in words.split()[1:]
+            )
             right, bottom = max(right, left + 1), max(bottom, top + 1)
-            if right > 31 or bottom > 31:
+            if max(right, bottom) >= GRID:
                 raise WorkflowError("the box lies at the very edge")
             return ["<box>", *(f"<l_{n}>" for n in (left, right, top, bottom))]
         try:
             return self._span(words)
         except WorkflowError:
-            if words in ("background", "subject", "sky", "text", "face"):
+            if words in REGIONS:
                 return [REGION.format(words)]
             raise
 

@@ -187,5 +187,5 @@ class _Filler:
 
 def _spot(random: Random, order: str, language: str) -> str:
     words = phrasings.sections("spots")
-    ways = [w for w in words[order] if (language == "zh") == bool(phrasings.CHINESE.search(w))]
+    ways = [w for w in words[order] if phrasings.language_of(w) == language]
     return random.choice(ways).replace("{g}", random.choice(words[f"words_{language}"]))

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from lego.builder.prompt import Form, kinds_of
+from lego.builder.prompt import Form, kinds_of, registry_of
 from lego.core.errors import LegoError, PlanError, TrainingError
-from lego.core.registry import Registry, Tool
+from lego.core.registry import Registry
 from lego.core.settings import Settings
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
@@ -151,17 +151,13 @@ def right(task: Task, text: str, form: Form) -> bool:
         plan = form.read(text, task.request).workflow
     except PlanError as error:
         return task.workflow is None and error.code == "declined"
+    return meant(task, plan)
+
+
+def meant(task: Task, plan: Workflow) -> bool:
+    """Is a plan the one that the task asks for?"""
     kinds = kinds_of(task.request)
     return task.workflow is not None and rewards.agree(plan, [task.workflow], registry_of(task.request.tools), kinds)
-
-
-@functools.lru_cache(maxsize=256)
-def registry_of(tools: tuple[Tool[..., Any], ...]) -> Registry:
-    """Return a registry of these tools."""
-    made = Registry()
-    for tool in tools:
-        made.add(tool)
-    return made
 
 
 def _others(values: Mapping[str, Image | Mask]) -> dict[str, Any]:

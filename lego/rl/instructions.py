@@ -137,7 +137,7 @@ class _Maker:
         count = 1 if drawn or self.plain else random.choice(CLAUSES)
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
-        invented = {card.text[1:].partition("]")[0]: _tool(card, language) for card in cards}
+        invented = {card.name: _tool(card, language) for card in cards}
         tools = {**self.tools, **invented}
         scene = random.randrange(pictures.STORE)
         spot = pictures.spot(scene, random) if random.random() < SPOT and not self.blind else None
@@ -174,11 +174,7 @@ class _Maker:
         """A wish that says no more than that something is wrong, over a picture with a fault."""
         groups = phrasings.sections("sight")
         kind = random.choice(list(FAULTS))
-        ways = [
-            line
-            for line in groups[kind]
-            if belongs(line, self.words) and (language == "zh") == bool(phrasings.CHINESE.search(line))
-        ]
+        ways = [line for line in groups[kind] if belongs(line, self.words) and phrasings.language_of(line) == language]
         if not ways:
             return None
         line = random.choice(ways)
@@ -201,11 +197,7 @@ class _Maker:
         return random.sample(self.cards, min(len(self.cards), random.choice((1, 1, 2, 3, 4))))
 
     def _declined(self, random: Random, language: str) -> Task | None:
-        lines = [
-            line
-            for line in phrasings.lines("decline", self.words)
-            if (language == "zh") == bool(phrasings.CHINESE.search(line))
-        ]
+        lines = [line for line in phrasings.lines("decline", self.words) if phrasings.language_of(line) == language]
         line = random.choice(lines)
         text = chosen(random, line.removeprefix("!").strip())
         text = text.replace("{it}", random.choice(slots.PICTURE[language]))

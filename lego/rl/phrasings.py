@@ -50,8 +50,8 @@ class Phrasing:
 
     @property
     def language(self) -> str:
-        """ "zh" if there is a Chinese character in it, else "en"."""
-        return "zh" if CHINESE.search(self.text) else "en"
+        """See `language_of`."""
+        return language_of(self.text)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,20 @@ class Card:
     text: str
     chinese: str
     phrasings: tuple[Phrasing, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the tool."""
+        return _name_of(self.text)
+
+
+def language_of(text: str) -> str:
+    """ "zh" if there is a Chinese character in it, else "en"."""
+    return "zh" if CHINESE.search(text) else "en"
+
+
+def _name_of(card: str) -> str:
+    return card[1:].partition("]")[0]
 
 
 def split_of(text: str) -> Split:
@@ -94,7 +108,7 @@ def of_cards() -> tuple[Card, ...]:
         elif line.startswith("zh: "):
             cards[-1] = (cards[-1][0], line.removeprefix("zh: "), cards[-1][2])
         else:
-            cards[-1][2].append(_phrasing(((cards[-1][0][1:].partition("]")[0], ()),), line))
+            cards[-1][2].append(_phrasing(((_name_of(cards[-1][0]), ()),), line))
     return tuple(Card(text, chinese, tuple(phrasings)) for text, chinese, phrasings in cards)
 
 
