@@ -22,6 +22,8 @@ class Request:
         given: names of further given values: "mask", "reference", "reference2", ...
         values: all given values by name, "image" too.
         history: what was wrong with the plans before this one, as sentences.
+        fold: of a task of the training the part of the phrasings that it was made of: what has learned from that part
+            may not help with it (see `lego.builder.hints`).
     """
 
     image: Image
@@ -30,6 +32,7 @@ class Request:
     given: tuple[str, ...] = ()
     values: Mapping[str, Image | Mask] = field(default_factory=dict)
     history: tuple[str, ...] = ()
+    fold: int | None = None
 
 
 @dataclass(frozen=True)

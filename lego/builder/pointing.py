@@ -6,8 +6,9 @@ A model of a few million parameters cannot spell a thing's name or a number with
 say which words ask for it, `<at><w_0><w_3>`: then it need only look there. What can be read off a word (a number in a
 unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few fixed values.
 
-Tools that the model was trained on have a token each. All others are described by cards in front of the prompt, the
-three nearest to the instruction, and called by the card's place: `<t_0>`.
+Tools that the model was trained on have a token each, and hints (`lego.builder.hints`) show after a passage which of
+them it may be about: `make<w_0>it<w_1>pop<w_2><T:contrast><T:clarity>`. All others are described by cards in front of
+the prompt, the three nearest to the instruction, and called by the card's place: `<t_0>`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from random import Random
 from typing import Any
 
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
+from lego.builder.hints import Hints
 from lego.builder.rank import Index, card
 from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
@@ -34,6 +37,7 @@ CARDS, PARAMS = 3, 8  # cards in a prompt, parameters of a card
 SENTENCE = 24  # words of a card's sentence that are shown
 LONGEST = 14  # words of a thing's name
 MOST_CALLS = 6
+SHOWN = re.compile(r"(?<=>)[^<>]+(?=<w_\d+>)")  # a word of the user in a prompt
 Tooling = Tool[..., Any]
 
 
@@ -101,12 +105,14 @@ class Pointing:
 
     Args:
         tools: those known by heart, as in `Vocabulary`.
+        hints: which of them a passage may be about; None shows none.
     """
 
     name = "pointing"
 
-    def __init__(self, tools: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None) -> None:
         self.vocabulary = Vocabulary(tools)
+        self.hints = hints
         self._index: tuple[tuple[str, ...], Index] | None = None
         self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 
@@ -121,7 +127,9 @@ class Pointing:
                 ("<no>" if few else "<only>") + "".join(f"<T:{n}>" for n in (setting.absent if few else there))
             )
         parts += ["<drawn>"] * ("mask" in request.given) + ["<ref>"] * ("reference" in request.given)
-        return "".join([*parts, "<user>", *(f"{_shown(w)}<w_{n}>" for n, w in enumerate(setting.words)), "<asst>"])
+        hinted = self._hinted(setting)
+        words = [f"{_shown(word)}<w_{n}>{hinted.get(n, '')}" for n, word in enumerate(setting.words)]
+        return "".join([*parts, "<user>", *words, "<asst>"])
 
     def grammar(self, request: Request) -> str:
         """Every answer that `read` makes a valid plan of, as Lark text for llguidance."""
@@ -204,6 +212,14 @@ class Pointing:
                 return []
         return parts
 
+    def _hinted(self, setting: _Setting) -> dict[int, str]:
+        """The tokens of the tools that a passage may be about, by its last word."""
+        if self.hints is None:
+            return {}
+        request = setting.request
+        found = self.hints.passages(request.instruction, setting.words, request.fold)
+        return {last: "".join(f"<T:{name}>" if name else "<none>" for name in names) for last, names in found}
+
     def _setting(self, request: Request) -> _Setting:
         known, new, absent = self._sorted(request.tools, "reference" in request.given)
         cards = self._nearest(new, request.instruction)
@@ -252,6 +268,14 @@ class Pointing:
         options += [f"<not> {thing}", *(f"<not> {d}" for d in drawn)] if "mask_invert" in names else []
         place = rules.add(" | ".join(options))
         return rules.add(f"{place} (<but> {thing})?") if "mask_subtract" in names else place
+
+
+def hidden(prompt: str, share: float, random: Random) -> str:
+    """Return a prompt with a share of the user's words hidden, each with its number left: an exercise of the training.
+
+    Whoever cannot rely on every word learns to weigh all of them, and the hints.
+    """
+    return SHOWN.sub(lambda found: "<unk>" if random.random() < share else found[0], prompt)
 
 
 def _usable(tool: Tooling, second: bool) -> bool:

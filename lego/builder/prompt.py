@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from PIL import ImageColor
 
+from lego.builder import hints
 from lego.builder.base import Plan, Request
 from lego.builder.grammar import MAX_REFERENCES, MAX_RESULTS, MAX_STEPS, RATIO, step_of, workflow_rules
 from lego.core.errors import PlanError, SettingsError, WorkflowError
@@ -136,6 +137,8 @@ class Json:
 def form_of(folder: Path) -> Form:
     """Return the form of a checkpoint: what its ``lego.json`` says, such as ``{"form": "pointing"}``; else `Json`.
 
+    With ``"hints": true`` the hints beside it are read too.
+
     Raises:
         SettingsError: the file cannot be read, or names no form.
     """
@@ -143,6 +146,8 @@ def form_of(folder: Path) -> Form:
     try:
         options = json.loads(path.read_text(encoding="utf-8"))
         name = options.pop("form", "json")
+        if options.pop("hints", False):
+            options["hints"] = hints.Hints.load(folder / hints.FILE)
         module, _, kind = FORMS[name].partition(":")
         made: Form = getattr(importlib.import_module(module), kind)(**options)
     except FileNotFoundError:

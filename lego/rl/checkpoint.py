@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lego.builder.constraint import Constraint
+from lego.builder.hints import FILE as HINTS_FILE
 from lego.builder.local import Checkpoint
 from lego.builder.processors import hide_broken_torchvision, load_processor
 from lego.builder.prompt import FILE as FORM_FILE
@@ -52,8 +53,9 @@ class Learner:
         try:
             _merged(self.model).save_pretrained(part)
             self.processor.save_pretrained(part)
-            if (self.folder / FORM_FILE).exists():
-                shutil.copy(self.folder / FORM_FILE, part / FORM_FILE)
+            for name in (FORM_FILE, HINTS_FILE):
+                if (self.folder / name).exists():
+                    shutil.copy(self.folder / name, part / name)
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
         except Exception as error:

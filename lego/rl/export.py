@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lego.builder import light, local
+from lego.builder import hints, light, local
 from lego.builder.base import Request
 from lego.builder.light import Facts, Light
 from lego.core.codec import write_whole
@@ -38,8 +39,8 @@ def export(folder: str | Path) -> Path:
     """Write the graphs of a checkpoint that `lego.rl.nano` built, so that it plans without torch; return the folder.
 
     The weights become float16 in ``model.safetensors``, which transformers reads as before; ``picture.onnx`` and
-    ``text.onnx`` (under 50 kB) read them from there. Both ways are compared on a picture before it returns, and
-    nothing of the graphs is left behind where they differ.
+    ``text.onnx`` (under 50 kB) read them from there. Of the hints only those for planning stay. Both ways are compared
+    on a picture before it returns, and nothing of the graphs is left behind where they differ.
 
     Raises:
         SettingsError: no checkpoint, one of another kind, or weights that float16 cannot hold (code "not_exportable").
@@ -56,6 +57,7 @@ def export(folder: str | Path) -> Path:
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     _forget(folder)
     _halve(folder / light.WEIGHTS)
+    _shed(folder / hints.FILE)
     weights = Weights(folder / light.WEIGHTS)
     text = text_graph(config, weights)
     text.metadata_props.add(key=light.FACTS, value=_facts(folder, config, processor).model_dump_json())
@@ -102,6 +104,12 @@ def _halve(path: Path) -> None:
         if not bool(torch.isfinite(weight).all()):
             raise _refused(path.parent, f"float16 cannot hold {name}", "train with weight decay, or for less long")
     write_whole(path, save(weights, {"format": "pt"}))
+
+
+def _shed(path: Path) -> None:
+    """Leave out of the hints what only training needs."""
+    if path.is_file():
+        replace(hints.Hints.load(path), folds=()).save(path)
 
 
 def _facts(folder: Path, config: Any, processor: Any) -> Facts:

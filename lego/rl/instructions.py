@@ -22,7 +22,7 @@ from lego.core.workflow import Workflow
 from lego.rl import faults, phrasings, pictures, slots
 from lego.rl.clauses import Clause, Setting, chosen, fill
 from lego.rl.invented import tool_of
-from lego.rl.phrasings import Phrasing, Split, belongs
+from lego.rl.phrasings import FOLDS, Phrasing, Split, belongs, fold_of
 
 CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
@@ -104,17 +104,26 @@ class _Maker:
         self.split: Split = "train" if split == "few" else split
         self.plain, self.shown, self.blind = level == "plain", level == "shown", level in ("plain", "words")
         self.tools = {tool.name: tool for tool in registry}
-        self.by_tool: dict[tuple[str, str], list[Phrasing]] = {}
-        for phrasing in (*phrasings.of_tools(), *_cards_own(registry)):
+        self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if words in ("train", "few") else (None,)
+        self.by_tool: dict[tuple[int | None, str, str], list[Phrasing]] = {}
+        for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
             names = " + ".join(tool for tool, _ in phrasing.calls)
             if belongs(phrasing.text, words) and all(tool in self.tools for tool, _ in phrasing.calls):
-                self.by_tool.setdefault((phrasing.language, names), []).append(phrasing)
-        self.names = {language: [n for lang, n in self.by_tool if lang == language] for language in ("en", "zh")}
+                key = (self._fold(phrasing.text), phrasing.language, names)
+                self.by_tool.setdefault(key, []).append(phrasing)
+        self.names = {
+            (fold, language): [n for f, lang, n in self.by_tool if (f, lang) == (fold, language)]
+            for fold in self.folds
+            for language in ("en", "zh")
+        }
         self.weights = {
-            language: [len(self.by_tool[language, name]) ** 0.5 for name in names]
-            for language, names in self.names.items()
+            key: [len(self.by_tool[(*key, name)]) ** 0.5 for name in names] for key, names in self.names.items()
         }
         self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
+
+    def _fold(self, text: str) -> int | None:
+        """Of a line, if there are folds."""
+        return fold_of(text) if self.folds != (None,) else None
 
     def task(self, random: Random) -> Task | None:
         language = "zh" if random.random() < CHINESE_SHARE else "en"
@@ -133,6 +142,7 @@ class _Maker:
         return None
 
     def _made(self, random: Random, language: str, cards: Sequence[phrasings.Card], wanted: bool) -> Task:
+        fold = random.choice(self.folds)  # one for all wishes of a task
         drawn = random.random() < DRAWN
         count = 1 if drawn or self.plain else random.choice(CLAUSES)
         clauses: list[Clause] = []
@@ -146,8 +156,8 @@ class _Maker:
             if number == mine:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
             else:
-                name = random.choices(self.names[language], self.weights[language])[0]
-                phrasing = random.choice(self.by_tool[language, name])
+                name = random.choices(self.names[fold, language], self.weights[fold, language])[0]
+                phrasing = random.choice(self.by_tool[fold, language, name])
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
             before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
@@ -160,7 +170,7 @@ class _Maker:
         names = {tool.name for tool in offered}
         flow = workflow_of(calls, offered, given) if all(call.tool in names for call in calls) else None
         image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
-        request = Request(image, text, offered, given, {})
+        request = Request(image, text, offered, given, {}, fold=fold)
         source = tuple(clause.phrasing.text for clause in clauses)
         thought = "\n".join(thought_of(clause.text, clause.calls) for clause in clauses) if flow else ""
         known = pictures.after(scene, calls[0]) if self.shown and flow and len(calls) == 1 else None
@@ -206,7 +216,8 @@ class _Maker:
             return None
         more = random.random() < INVENTED and not self.shown
         cards = [_tool(card, language) for card in self._invented(random)] if more else []
-        request = Request(pictures.any_of(random), _cased(random, text), (*self.registry, *cards))
+        offered = (*self.registry, *cards)
+        request = Request(pictures.any_of(random), _cased(random, text), offered, fold=self._fold(line))
         return Task(request, None, language, source=(line,))
 
 
@@ -231,17 +242,6 @@ def _tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
         bar = rest.find("|")
         return tool_of(f"{name}] {card.chinese}" + (f" {rest[bar:]}" if bar >= 0 else ""))
     return tool_of(card.text)
-
-
-def _cards_own(registry: Sequence[Tool[..., Any]]) -> Iterator[Phrasing]:
-    """The phrases that tools bring themselves, but for bare names of numbers."""
-    for tool in registry:
-        for phrase in tool.phrases if any(p.kind == "image" for p in tool.params) else ():
-            implied = {k: v for k, v in phrase.args.items() if k != "target" or tool.param("target")}
-            if (phrase.args or " " in phrase.text or phrasings.CHINESE.search(phrase.text)) and len(implied) == len(
-                phrase.args
-            ):
-                yield Phrasing(((tool.name, tuple(implied.items())),), phrase.text.replace("{target}", "{thing}"))
 
 
 def _dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:

@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lego.builder.hints import FILE as HINTS
 from lego.builder.pointing import Pointing, Vocabulary
 from lego.core.registry import Registry
-from lego.rl import instructions
+from lego.rl import hinting, instructions
 from lego.rl.pictures import SIDE
 
 PATCH = 16  # px of a picture's token
 PIECES = 4096  # of words, beside the special tokens
+SLIGHT = 0.03  # of the phrasings, for the hints of a model that tests train
 SAMPLES = 30_000  # tasks whose words the tokenizer is made of
 TEMPLATE = (  # a message is a text, or parts of which a picture is one
     "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
@@ -46,13 +48,15 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
     vocabulary = Vocabulary.of(registry)
     few = 600 if size == "micro" else SAMPLES
     tokenizer = _tokenizer(vocabulary, _corpus(registry, vocabulary, few), PIECES if size != "micro" else 600)
+    hints = hinting.teach(registry, seed, 1.0 if size != "micro" else SLIGHT)
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(_config(tokenizer, *dial))
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     _processor(tokenizer).save_pretrained(folder)
-    facts = {"form": "pointing", "tools": vocabulary.tools}
+    hints.save(folder / HINTS)
+    facts = {"form": "pointing", "hints": True, "tools": vocabulary.tools}
     (folder / "lego.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return folder
 

@@ -16,10 +16,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+from lego.core.registry import Tool
 
 FOLDER = Path(__file__).parent / "data"
 Split: TypeAlias = Literal["train", "val", "test", "few"]  # "few" is a fifth of "train"
@@ -29,6 +31,7 @@ PLACES: dict[Split, range] = {
     "train": range(14, 100),
     "few": range(14, 31),
 }  # of a hundred
+FOLDS = 4  # of the training's phrasings, see `lego.builder.hints`
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 IMPLIED = re.compile(r"\s+=>\s*")
 AMOUNTS = ("weak", "normal", "strong", "max")
@@ -84,7 +87,16 @@ def split_of(text: str) -> Split:
 
 def belongs(text: str, split: Split) -> bool:
     """Is a line in this part of the data?"""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") % 100 in PLACES[split]
+    return _digest(text) % 100 in PLACES[split]
+
+
+def fold_of(text: str) -> int:
+    """Which of the `FOLDS` a line of the training belongs to."""
+    return _digest(text) // 100 % FOLDS
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 @functools.cache
@@ -96,6 +108,15 @@ def of_tools() -> tuple[Phrasing, ...]:
             if header is not None:
                 found.append(_phrasing(_calls(header), line))
     return tuple(found)
+
+
+def of_cards_own(registry: Iterable[Tool[..., Any]]) -> Iterator[Phrasing]:
+    """The phrases that tools bring themselves, but for bare names of numbers."""
+    for tool in registry:
+        for phrase in tool.phrases if any(p.kind == "image" for p in tool.params) else ():
+            implied = {k: v for k, v in phrase.args.items() if k != "target" or tool.param("target")}
+            if (phrase.args or " " in phrase.text or CHINESE.search(phrase.text)) and len(implied) == len(phrase.args):
+                yield Phrasing(((tool.name, tuple(implied.items())),), phrase.text.replace("{target}", "{thing}"))
 
 
 @functools.cache

@@ -84,11 +84,13 @@ class Sft(Stage):
 
     Attributes:
         optimizer: "muon" learns from half of the examples where all weights are trained (see `lego.rl.optimizer`).
+        hidden: share of the words that the form "pointing" hides in examples.
     """
 
     optimizer: Literal["adamw", "muon"] = "adamw"
     batch: int = Field(default=32, ge=1)
     bucket: int = Field(default=8, ge=1)
+    hidden: float = Field(default=0.0, ge=0, lt=1)
 
 
 class Grpo(Stage):

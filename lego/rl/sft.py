@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 from trl import SFTConfig, SFTTrainer
 
 from lego.builder.planning import seen
+from lego.builder.pointing import hidden
 from lego.core.registry import Registry
 from lego.rl import supply
 from lego.rl.checkpoint import Learner
@@ -39,7 +41,7 @@ def trainer(recipe: Recipe, learner: Learner, registry: Registry, out: Path, wat
         ordered = supply.sorted_by_length(found, sft.batch, sft.bucket, recipe.seed)
         for number, example in enumerate(ordered):
             if number >= done % size:
-                yield row(example)
+                yield row(example, sft.hidden)
 
     made = Sft(
         model=learner.model,
@@ -58,10 +60,10 @@ def own_rates(sft: Stage) -> dict[str, Any]:
     return {"lr": sft.lr, "weight_decay": sft.decay, "betas": sft.betas}
 
 
-def row(example: supply.Example) -> dict[str, Any]:
-    """Return an example as TRL's vision data has it."""
+def row(example: supply.Example, share: float = 0.0) -> dict[str, Any]:
+    """Return an example as TRL's vision data has it, with a share of its words hidden."""
     return {
-        "prompt": [{"role": "user", "content": example.prompt}],
+        "prompt": [{"role": "user", "content": hidden(example.prompt, share, Random(example.prompt))}],
         "completion": [{"role": "assistant", "content": example.answer}],
         "image": seen(example.task.request.image) if getattr(example.task, "pictured", True) else None,
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from tokenizers import Tokenizer, decoders, models
 from lego.builder.base import Request
 from lego.builder.calls import Call, thought_of, workflow_of
 from lego.builder.constraint import Constraint
-from lego.builder.pointing import Pointing, Vocabulary
+from lego.builder.hints import Hints, Linear
+from lego.builder.pointing import Pointing, Vocabulary, hidden
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
@@ -215,3 +218,25 @@ def test_what_is_not_on_offer_cannot_be_said() -> None:
     for token in ("<T:blur>", "<P:radius>"):
         start.take(FORM.vocabulary.tokens.index(token))
     assert "<w_2>" not in {FORM.vocabulary.tokens[n] for n in np.flatnonzero(start.allowed())}  # 30 % is beyond 10
+
+
+def test_hidden_words_keep_their_numbers_and_nothing_else_is_touched() -> None:
+    prompt = "<card><t_0>new tool<:>does it.<t_0><user>make<w_0>it<w_1>##%<w_2><T:crop>pop<w_3><asst>"
+    assert hidden(prompt, 0.0, Random(1)) == prompt
+    whole = prompt.replace("make", "<unk>").replace("it<w", "<unk><w").replace("##%", "<unk>").replace("pop", "<unk>")
+    assert hidden(prompt, 0.999, Random(1)) == whole
+    some = [hidden(prompt, 0.5, Random(seed)).count("<unk>") for seed in range(200)]
+    assert 1.7 < sum(some) / len(some) < 2.3
+
+
+def test_hints_stand_behind_the_passage_that_they_are_for() -> None:
+    class Known(Hints):
+        def passages(self, instruction: str, words: Any, fold: int | None = None) -> Any:
+            assert fold == 3
+            return [(2, ("exposure", "")), (5, ())]
+
+    form = Pointing(
+        Vocabulary.of(registry).tools, Known((), Linear(np.zeros((0, 0), np.int8), *[np.zeros(0, np.float32)] * 2))
+    )
+    found = "<user>make<w_0>it<w_1>brighter<w_2><T:exposure><none>,<w_3>crop<w_4>it<w_5><asst>"
+    assert form.prompt(replace(request("make it brighter, crop it"), fold=3)).endswith(found)

@@ -16,7 +16,7 @@ from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
 from lego.rl import instructions, phrasings, slots
 from lego.rl.instructions import Task
-from lego.rl.phrasings import Split, split_of
+from lego.rl.phrasings import FOLDS, Split, fold_of, split_of
 
 FORM = Pointing(Vocabulary.of(registry).tools)
 
@@ -127,3 +127,10 @@ def test_plans_about_what_is_shown_mostly_run() -> None:
             editor.run(task.workflow, task.request.image, mask=mask, references=others)
             ran += 1
     assert ran > 0.75 * count
+
+
+def test_the_wishes_of_a_task_are_of_one_fold_which_the_request_names() -> None:
+    made = [task for task in some("train", 5, 200) if not (task.invented or task.seen)]
+    assert {task.request.fold for task in made} == set(range(FOLDS))
+    assert all({fold_of(text) for text in task.source} == {task.request.fold} for task in made)
+    assert {task.request.fold for task in some("val", 5, 30)} == {None}

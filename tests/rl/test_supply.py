@@ -64,12 +64,12 @@ def test_a_records_own_trace_of_reasoning_is_imitated(tmp_path: Path, small: Ima
 
 
 def test_batches_have_like_lengths_and_nothing_is_lost() -> None:
-    found = list(itertools.islice(supply.examples(Data(), registry, Json(), size=64), 64))
-    ordered = list(supply.sorted_by_length(iter(found), 8, 4, seed=0))
+    found = list(itertools.islice(supply.examples(Data(), registry, Json(), size=256), 256))
+    ordered = list(supply.sorted_by_length(iter(found), 8, 16, seed=0))
     assert sorted(map(id, found)) == sorted(map(id, ordered))
 
     def spread(examples: list[supply.Example]) -> int:
-        lengths = [[len(e.prompt) + len(e.answer) for e in examples[n : n + 8]] for n in range(0, 64, 8)]
+        lengths = [[len(e.prompt) + len(e.answer) for e in examples[n : n + 8]] for n in range(0, 256, 8)]
         return sum(max(batch) - min(batch) for batch in lengths)
 
     assert spread(ordered) < spread(found) / 2

@@ -1,0 +1,166 @@
+"""Hints: which tools a passage of an instruction may be about, by its letters alone.
+
+A linear model over hashed n-grams of letters, as fastText has it (arXiv 1607.01759). Of the ways to ask that it never
+saw it names the tool in 84 of 100; a network of a few million parameters that is trained from scratch on the same
+phrasings generalises less from letters, but knows what surrounds them. So its prompt shows the hints, and it decides.
+
+In training a hint must be as good as it will be later. Therefore the file of a checkpoint under training holds one
+model for each fold of the phrasings too, which has not seen that fold (`lego.rl.hinting`).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lego.builder.words import Word
+from lego.core.codec import write_whole
+
+FILE = "hints.npz"
+ARRAYS = ("weights", "scale", "bias")  # in it, those of `Linear`, one a model
+BUCKETS = 1 << 15  # of n-grams
+LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
+WORD = re.compile(r"[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]+|[0%°#:]|\"\"")
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+LETTERS, CHARACTERS = (2, 3, 4, 5), (1, 2, 3)  # lengths of n-grams, of English words and of Chinese
+BREAK = re.compile(
+    r"[,;.!?，。；！？、\n]+|\b(?:and|then|also|plus)\b|&"
+    r"|然后|接着|再|并且|并|同时|顺便|还有|另外|之后|最后|而且|以后|和",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One model.
+
+    Attributes:
+        weights: BUCKETS x tools, in steps of ``scale``.
+        scale, bias: one a tool.
+    """
+
+    weights: NDArray[np.int8]
+    scale: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def shares(self, text: str) -> NDArray[np.float32]:
+        """Return how likely the text is about each tool; they sum to 1."""
+        found = buckets(text)
+        scores = self.weights[found].sum(0, dtype=np.int32) * self.scale / max(1, len(found)) ** 0.5 + self.bias
+        powers = np.exp(scores - scores.max())
+        shares: NDArray[np.float32] = powers / powers.sum()
+        return shares
+
+
+@dataclass(frozen=True)
+class Hints:
+    """The hints of a checkpoint.
+
+    Attributes:
+        tools: their names; "" stands for nothing that a tool here could do.
+        whole: learned from all phrasings.
+        folds: each learned from all phrasings but one fold's; empty once training is over.
+    """
+
+    tools: tuple[str, ...]
+    whole: Linear
+    folds: tuple[Linear, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> Hints:
+        """Read the file of a checkpoint.
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
+                tools, arrays = data["tools"].tolist(), [data[name] for name in ARRAYS]
+        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+            raise ValueError(f"{path.name} is broken: {error}") from None
+        parts = [Linear(*part) for part in zip(*arrays, strict=True)]
+        if not parts or any(part.weights.shape != (BUCKETS, len(tools)) for part in parts):
+            raise ValueError(f"{path.name} is of another size")
+        return cls(tuple(tools), parts[0], tuple(parts[1:]))
+
+    def save(self, path: Path) -> None:
+        """Write the file of a checkpoint, whole or not at all."""
+        weights, scale, bias = (np.stack([getattr(p, name) for p in (self.whole, *self.folds)]) for name in ARRAYS)
+        file = io.BytesIO()
+        np.savez_compressed(file, tools=np.array(self.tools), weights=weights, scale=scale, bias=bias)
+        write_whole(path, file.getvalue())
+
+    def passages(
+        self, instruction: str, words: Sequence[Word], fold: int | None = None
+    ) -> list[tuple[int, tuple[str, ...]]]:
+        """Return the passages of an instruction: the number of the last word, and the tools that it may be about.
+
+        Args:
+            fold: of the training's phrasings that the instruction was made of, if it was.
+        """
+        model = self.folds[fold % len(self.folds)] if fold is not None and self.folds else self.whole
+        found: list[tuple[int, int, NDArray[np.float32]]] = []
+        for first, last in _cut(instruction, words):
+            shares = model.shares(letters(instruction, words[first : last + 1]))
+            if found:  # "black and white" is one passage: together it says more than its halves
+                joined = model.shares(letters(instruction, words[found[-1][0] : last + 1]))
+                if joined.max() > max(found[-1][2].max(), shares.max()):
+                    first, shares = found.pop()[0], joined
+            found.append((first, last, shares))
+        return [(last, self._likely(shares)) for _, last, shares in found]
+
+    def _likely(self, shares: NDArray[np.float32]) -> tuple[str, ...]:
+        order = np.argsort(-shares, kind="stable")[:MOST]
+        return tuple(self.tools[n] for n in order if shares[n] >= LEAST)
+
+
+def letters(instruction: str, words: Sequence[Word]) -> str:
+    """Return the part of an instruction that some of its words make up; what is quoted says nothing about a tool."""
+    parts, at = [], words[0].start if words else 0
+    for word in words:
+        if word.kind == "quote":
+            parts.append(instruction[at : word.start] + '""')
+            at = word.end
+    return "".join([*parts, instruction[at : words[-1].end] if words else ""])
+
+
+def grams(text: str) -> set[str]:
+    """Return the n-grams of a text: letters of words with their borders, pairs of words, Chinese characters."""
+    found: set[str] = set()
+    before = ""
+    for word in WORD.findall(NUMBER.sub("0", text.lower())):
+        chinese = "\u3400" <= word[0] <= "\u9fff"
+        padded = word if chinese else f"<{word}>"
+        found |= {padded[n : n + s] for s in (CHARACTERS if chinese else LETTERS) for n in range(len(padded) - s + 1)}
+        if not chinese:
+            found |= {padded, f"{before} {word}"}
+        before = "" if chinese else word
+    return found
+
+
+def buckets(text: str) -> NDArray[np.int64]:
+    """Return the numbers of a text's n-grams, each once."""
+    return np.array(sorted({zlib.crc32(gram.encode()) % BUCKETS for gram in grams(text)}), np.int64)
+
+
+def _cut(instruction: str, words: Sequence[Word]) -> list[tuple[int, int]]:
+    """The first and the last word between two breaks; a break inside a word (a quote, a number) is none."""
+    breaks = [
+        found.span()
+        for found in BREAK.finditer(instruction)
+        if not any(word.start < found.start() < word.end for word in words)
+    ]
+    said = [n for n, word in enumerate(words) if not any(a <= word.start < b for a, b in breaks)]
+    cut: list[tuple[int, int]] = []
+    for before, number in zip([None, *said], said, strict=False):
+        parted = before is None or any(words[before].end <= a and b <= words[number].start for a, b in breaks)
+        cut = [*cut, (number, number)] if parted else [*cut[:-1], (cut[-1][0], number)]
+    return cut

@@ -1,0 +1,107 @@
+"""Hints: passages are cut where wishes end, the file keeps them, and a broken file is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lego.builder.hints import BUCKETS, FILE, Hints, Linear, buckets, grams, letters
+from lego.builder.prompt import form_of
+from lego.builder.words import words_of
+from lego.core.errors import SettingsError
+
+TOOLS = ("crop", "black_and_white", "blur")
+
+
+def linear(**said: str) -> Linear:
+    """A model that knows some words: each tool has weight on the n-grams of its words."""
+    weights = np.zeros((BUCKETS, len(TOOLS)), np.int8)
+    for tool, text in said.items():
+        weights[buckets(text), TOOLS.index(tool)] = 100
+    return Linear(weights, np.full(len(TOOLS), 0.05, np.float32), np.zeros(len(TOOLS), np.float32))
+
+
+@pytest.fixture
+def hints() -> Hints:
+    return Hints(TOOLS, linear(crop="crop 裁剪", black_and_white="black and white 黑白", blur="blur 模糊"))
+
+
+def passages(hints: Hints, text: str, fold: int | None = None) -> list[tuple[str, str]]:
+    """Last word and likeliest tool of each passage."""
+    words = words_of(text)
+    return [(words[last].text, tools[0]) for last, tools in hints.passages(text, words, fold)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("crop it to 4.5 cm and blur the sky", [("cm", "crop"), ("sky", "blur")]),
+        ("Make it black and white", [("white", "black_and_white")]),
+        ("black and white; then blur it, crop", [("white", "black_and_white"), ("it", "blur"), ("crop", "crop")]),
+        ("裁剪，然后把天空模糊", [("剪", "crop"), ("糊", "blur")]),
+    ],
+)
+def test_a_passage_ends_where_a_wish_ends(hints: Hints, text: str, found: list[tuple[str, str]]) -> None:
+    assert [(word.split()[-1].removeprefix("4.5"), tool) for word, tool in passages(hints, text)] == found
+
+
+def test_an_instruction_without_words_has_no_passages(hints: Hints) -> None:
+    for text in ("", "?!,", "and"):
+        assert all(tools is not None for _, tools in hints.passages(text, words_of(text)))
+    assert hints.passages("", []) == []
+
+
+def test_what_is_quoted_says_nothing() -> None:
+    text = 'write "blur, crop and 裁剪" on it'
+    assert letters(text, words_of(text)) == 'write "" on it'
+    assert letters("", []) == ""
+
+
+def test_numbers_are_alike_and_letters_are_small() -> None:
+    assert grams("Blur 12.5 px") == grams("blur 7 PX")
+    assert "bl" in grams("Blur")
+    assert {"模", "模糊"} <= grams("模糊")
+
+
+def test_only_likely_tools_are_named_likeliest_first(hints: Hints) -> None:
+    ((_, tools),) = hints.passages("blur blurry crop", words_of("blur blurry crop"))
+    assert tools[0] == "blur"
+    assert "black_and_white" not in tools
+
+
+def test_a_task_of_a_fold_gets_hints_that_never_saw_the_fold(hints: Hints) -> None:
+    held = Hints(TOOLS, hints.whole, (linear(crop="blur"), linear(black_and_white="blur")))
+    assert passages(held, "blur") == [("blur", "blur")]
+    assert passages(held, "blur", 0) == [("blur", "crop")]
+    assert passages(held, "blur", 1) == [("blur", "black_and_white")]
+    assert passages(hints, "blur", 1) == [("blur", "blur")]  # training is over: there is but one
+
+
+def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:
+    held = Hints(TOOLS, hints.whole, (linear(crop="blur"),))
+    held.save(tmp_path / FILE)
+    found = Hints.load(tmp_path / FILE)
+    assert found.tools == TOOLS
+    assert np.array_equal(found.whole.weights, hints.whole.weights)
+    assert passages(found, "blur", 0) == [("blur", "crop")]
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_a_broken_file_is_told(hints: Hints, tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / "lego.json").write_text(json.dumps({"form": "pointing", "hints": True, "tools": {}}))
+    if content is None:
+        hints.save(tmp_path / FILE)
+        (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:200])
+    else:
+        (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(SettingsError, match="form cannot be read"):
+        form_of(tmp_path)
+
+
+def test_hints_of_another_size_are_told(hints: Hints, tmp_path: Path) -> None:
+    Hints((*TOOLS, "flip"), hints.whole).save(tmp_path / FILE)
+    with pytest.raises(ValueError, match="another size"):
+        Hints.load(tmp_path / FILE)
