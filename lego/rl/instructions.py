@@ -35,6 +35,7 @@ DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
+LOOK = 0.5  # weight of a look of several tools; there are 35 of them
 TRIES = 30
 Level: TypeAlias = Literal["plain", "words", "whole", "shown"]
 
@@ -117,7 +118,8 @@ class _Maker:
             for language in ("en", "zh")
         }
         self.weights = {
-            key: [len(self.by_tool[(*key, name)]) ** 0.5 for name in names] for key, names in self.names.items()
+            key: [(LOOK if " + " in name else 1) * len(self.by_tool[(*key, name)]) ** 0.5 for name in names]
+            for key, names in self.names.items()
         }
         self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
 
