@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import lego.tools  # registers the embedded tools
-from lego.builder import light
+from lego.builder import hints, light
 from lego.builder.base import Request
+from lego.builder.hints import Hints
 from lego.builder.light import Light
 from lego.builder.local import Local
 from lego.core.errors import SettingsError
@@ -19,6 +20,7 @@ from lego.core.registry import registry
 from lego.core.values import Image
 from lego.rl.export import CLOSE, export
 from lego.rl.graphs import Weights
+from lego.rl.phrasings import FOLDS
 from tests.builder.small import configure
 
 PICTURE = Image(np.random.default_rng(2).integers(0, 256, (70, 50, 3), np.uint8))
@@ -185,3 +187,10 @@ def test_a_file_of_weights_that_is_none_is_refused(checkpoint: Path) -> None:
     (checkpoint / light.WEIGHTS).write_bytes(b"not weights at all")
     with pytest.raises(SettingsError, match="cannot be read"):
         export(checkpoint)
+
+
+def test_of_the_hints_only_those_for_planning_stay(trained: Path, folder: Path) -> None:
+    before, after = (Hints.load(path / hints.FILE) for path in (trained, folder))
+    assert len(before.folds) == FOLDS
+    assert after.folds == ()
+    assert np.array_equal(before.whole.weights, after.whole.weights)
