@@ -61,6 +61,15 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """A part of an instruction: the numbers of its first and last word, and the tools that it may be about."""
+
+    first: int
+    last: int
+    tools: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Hints:
     """The hints of a checkpoint.
 
@@ -98,10 +107,8 @@ class Hints:
         np.savez_compressed(file, tools=np.array(self.tools), weights=weights, scale=scale, bias=bias)
         write_whole(path, file.getvalue())
 
-    def passages(
-        self, instruction: str, words: Sequence[Word], fold: int | None = None
-    ) -> list[tuple[int, tuple[str, ...]]]:
-        """Return the passages of an instruction: the number of the last word, and the tools that it may be about.
+    def passages(self, instruction: str, words: Sequence[Word], fold: int | None = None) -> list[Passage]:
+        """Return the passages of an instruction, with the tools that each may be about.
 
         Args:
             fold: of the training's phrasings that the instruction was made of, if it was.
@@ -115,7 +122,7 @@ class Hints:
                 if joined.max() > max(found[-1][2].max(), shares.max()):
                     first, shares = found.pop()[0], joined
             found.append((first, last, shares))
-        return [(last, self._likely(shares)) for _, last, shares in found]
+        return [Passage(first, last, self._likely(shares)) for first, last, shares in found]
 
     def _likely(self, shares: NDArray[np.float32]) -> tuple[str, ...]:
         order = np.argsort(-shares, kind="stable")[:MOST]

@@ -32,7 +32,7 @@ def hints() -> Hints:
 def passages(hints: Hints, text: str, fold: int | None = None) -> list[tuple[str, str]]:
     """Last word and likeliest tool of each passage."""
     words = words_of(text)
-    return [(words[last].text, tools[0]) for last, tools in hints.passages(text, words, fold)]
+    return [(words[found.last].text, found.tools[0]) for found in hints.passages(text, words, fold)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_passage_ends_where_a_wish_ends(hints: Hints, text: str, found: list[t
 
 def test_an_instruction_without_words_has_no_passages(hints: Hints) -> None:
     for text in ("", "?!,", "and"):
-        assert all(tools is not None for _, tools in hints.passages(text, words_of(text)))
+        assert all(found.first <= found.last for found in hints.passages(text, words_of(text)))
     assert hints.passages("", []) == []
 
 
@@ -67,9 +67,10 @@ def test_numbers_are_alike_and_letters_are_small() -> None:
 
 
 def test_only_likely_tools_are_named_likeliest_first(hints: Hints) -> None:
-    ((_, tools),) = hints.passages("blur blurry crop", words_of("blur blurry crop"))
-    assert tools[0] == "blur"
-    assert "black_and_white" not in tools
+    (found,) = hints.passages("blur blurry crop", words_of("blur blurry crop"))
+    assert (found.first, found.last) == (0, 2)
+    assert found.tools[0] == "blur"
+    assert "black_and_white" not in found.tools
 
 
 def test_a_task_of_a_fold_gets_hints_that_never_saw_the_fold(hints: Hints) -> None:

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models
 from lego.builder.base import Request
 from lego.builder.calls import Call, thought_of, workflow_of
 from lego.builder.constraint import Constraint
-from lego.builder.hints import Hints, Linear
+from lego.builder.hints import Hints, Linear, Passage
 from lego.builder.pointing import Pointing, Vocabulary, hidden
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Registry, registry
@@ -229,14 +229,28 @@ def test_hidden_words_keep_their_numbers_and_nothing_else_is_touched() -> None:
     assert 1.7 < sum(some) / len(some) < 2.3
 
 
-def test_hints_stand_behind_the_passage_that_they_are_for() -> None:
-    class Known(Hints):
-        def passages(self, instruction: str, words: Any, fold: int | None = None) -> Any:
-            assert fold == 3
-            return [(2, ("exposure", "")), (5, ())]
+class Known(Hints):
+    """Hints that are set: for two passages of a task of fold 3."""
 
-    form = Pointing(
-        Vocabulary.of(registry).tools, Known((), Linear(np.zeros((0, 0), np.int8), *[np.zeros(0, np.float32)] * 2))
-    )
+    def passages(self, instruction: str, words: Any, fold: int | None = None) -> Any:
+        assert fold == 3
+        return [Passage(0, 2, ("exposure", "")), Passage(4, 5, ())]
+
+
+def hinting() -> Pointing:
+    nothing = np.zeros(0, np.float32)
+    return Pointing(Vocabulary.of(registry).tools, Known((), Linear(np.zeros((0, 0), np.int8), nothing, nothing)))
+
+
+def test_hints_stand_behind_the_passage_that_they_are_for() -> None:
+    asked = replace(request("make it brighter, crop it"), fold=3)
     found = "<user>make<w_0>it<w_1>brighter<w_2><T:exposure><none>,<w_3>crop<w_4>it<w_5><asst>"
-    assert form.prompt(replace(request("make it brighter, crop it"), fold=3)).endswith(found)
+    assert hinting().prompt(asked).endswith(found)
+
+
+def test_a_card_is_hinted_at_where_it_shares_most_letters() -> None:
+    asked = replace(request("make it brighter, add rain", RAIN), fold=3)
+    found = "<user>make<w_0>it<w_1>brighter<w_2><T:exposure><none>,<w_3>add<w_4>rain<w_5><t_0><asst>"
+    assert hinting().prompt(asked).endswith(found)
+    asked = replace(request("big fluffy sky, 天空", RAIN), fold=3)
+    assert "<t_0>" not in hinting().prompt(asked).partition("<user>")[2]
