@@ -209,7 +209,8 @@ def _number(random: Random, param: Param, language: str) -> str:
         return str(random.randint(int(param.low) if param.low > 0 else 1, int(min(top, 400))))
     if top > 1.5 and random.random() < 0.3:
         return _percent(random, random.choice((50, 75, 125, 150)), language)
-    return f"{random.choice(_within(param, (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8))):g}"
+    middle = round((param.low + param.high) / 2, 1)  # where no usual number fits, as in 35..42
+    return f"{random.choice(_within(param, (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8)) or (middle,)):g}"
 
 
 def _within(param: Param, values: Sequence[float]) -> list[float]:

@@ -12,6 +12,7 @@ from lego.builder.words import color_from, number_at, value_of, words_of
 from lego.core.registry import registry
 from lego.core.signature import Param
 from lego.rl import slots
+from lego.rl.invented import tool_of
 
 
 def param(tool: str, name: str) -> Param:
@@ -69,3 +70,10 @@ def test_nouns_come_with_fitting_articles() -> None:
     assert all(noun.said.endswith(noun.name) for noun in nouns)
     assert not [noun.said for noun in nouns if noun.said.startswith(("the the ", "my my "))]
     assert not [noun.said for noun in nouns if noun.said.startswith("this ") and noun.name.endswith("power lines")]
+
+
+def test_a_number_whose_range_has_no_usual_value_is_said_all_the_same() -> None:
+    fever = tool_of("[fever] Colour by heat. | limit: number 35..42 = 38").param("limit")
+    assert fever is not None
+    text, value = slots.said(Random(1), fever, "en", "train")
+    assert (text, value) == ("38.5", 38.5)
