@@ -24,7 +24,8 @@ from typing import Any
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
-from lego.builder.hints import Hints, letters
+from lego.builder.hints import Hints
+from lego.builder.marks import marks
 from lego.builder.rank import Index, card
 from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
@@ -127,8 +128,8 @@ class Pointing:
                 ("<no>" if few else "<only>") + "".join(f"<T:{n}>" for n in (setting.absent if few else there))
             )
         parts += ["<drawn>"] * ("mask" in request.given) + ["<ref>"] * ("reference" in request.given)
-        hinted = self._hinted(setting)
-        words = [f"{_shown(word)}<w_{n}>{hinted.get(n, '')}" for n, word in enumerate(setting.words)]
+        marked = self._marks(setting)
+        words = [f"{_shown(word)}<w_{n}>{marked.get(n, '')}" for n, word in enumerate(setting.words)]
         return "".join([*parts, "<user>", *words, "<asst>"])
 
     def grammar(self, request: Request) -> str:
@@ -212,20 +213,12 @@ class Pointing:
                 return []
         return parts
 
-    def _hinted(self, setting: _Setting) -> dict[int, str]:
-        """The tokens of the tools that a passage may be about, by its last word; a card's at the passage nearest it."""
+    def _marks(self, setting: _Setting) -> dict[int, str]:
+        """What is shown after which word."""
         if self.hints is None:
             return {}
-        text, words = setting.request.instruction, setting.words
-        found = self.hints.passages(text, words, setting.request.fold)
-        tokens = {p.last: [f"<T:{name}>" if name else "<none>" for name in p.tools] for p in found}
-        index = Index([card(tool) for tool in setting.cards])
-        scores = [(p.last, index.rank(letters(text, words[p.first : p.last + 1]))) for p in found if setting.cards]
-        for number in range(len(setting.cards) if scores else 0):
-            last, best = max(((last, own[number]) for last, own in scores), key=lambda pair: pair[1])
-            if best > 0:
-                tokens[last].append(f"<t_{number}>")
-        return {last: "".join(own) for last, own in tokens.items()}
+        request = setting.request
+        return marks(self.hints, request.instruction, setting.words, request.fold, setting.tools, setting.param_tokens)
 
     def _setting(self, request: Request) -> _Setting:
         known, new, absent = self._sorted(request.tools, "reference" in request.given)
