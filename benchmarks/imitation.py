@@ -33,7 +33,7 @@ def main() -> None:
         out = Path(folder)
         learner = open_learner(recipe, None, out / "start", registry)
         found = supply.examples(recipe.sft.data, registry, learner.form)
-        lessons = [sft.row(e) for e in itertools.islice(found, STEPS * recipe.sft.batch)]
+        lessons = [{**sft.row(e, learner.form), "lean": []} for e in itertools.islice(found, STEPS * recipe.sft.batch)]
         lessons.sort(key=lambda row: len(row["prompt"][0]["content"]))
         print(f"plain loop         {_plain(recipe, learner, lessons):6.1f} examples a core-second")
         for name in ("this trainer", "TRL's SFTTrainer"):

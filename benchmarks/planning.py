@@ -25,6 +25,7 @@ import lego.tools  # noqa: F401  registers the embedded tools
 from lego.builder.decode import Session, answers
 from lego.builder.light import Light
 from lego.builder.local import load
+from lego.builder.planning import lean_of
 from lego.core.registry import registry
 from lego.rl import instructions
 
@@ -58,8 +59,8 @@ class Told:
         self.chosen = 0
         self.session.feed(blocks)
 
-    def draw(self, places: Sequence[int], masks: Any, draws: Sequence[float], temperature: float) -> Any:
-        self.session.draw(places, masks, draws, temperature)
+    def draw(self, places: Sequence[int], masks: Any, draws: Sequence[float], temperature: float, *more: Any) -> Any:
+        self.session.draw(places, masks, draws, temperature, *more)
         self.chosen = 1
         return [(self.ids.pop(0), 0.0)]
 
@@ -97,7 +98,8 @@ def warm(name: str, network: Any) -> None:
         teacher = network.form.write(task.workflow, task.request)
         ids = [*network.constraint.ids(teacher), network.constraint.eos[0]]
         marks.append(time.perf_counter())  # the teacher's own time is not counted
-        found = answers(Told(session, ids), [matcher], max_tokens=300)[0]
+        leans = [lean_of(network, task.request)]
+        found = answers(Told(session, ids), [matcher], leans=leans, max_tokens=300)[0]
         network.form.read(network.text(found.ids), task.request)
         marks.append(time.perf_counter())
         text, read, prompt, _, answer = np.diff(marks) * 1000

@@ -10,12 +10,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 ROOM = 32  # columns kept free behind a cache
+Lean: TypeAlias = Callable[[Sequence[int]], Mapping[int, float]]  # from an answer so far to what is added to logits
 COMPACT = 0.75  # finished rows leave the batch when they are over a quarter of it: leaving copies the cache
 
 
@@ -40,13 +41,19 @@ class Session(Protocol):
         ...
 
     def draw(
-        self, places: Sequence[int], masks: NDArray[np.uint8], draws: Sequence[float], temperature: float
+        self,
+        places: Sequence[int],
+        masks: NDArray[np.uint8],
+        draws: Sequence[float],
+        temperature: float,
+        leans: Sequence[Mapping[int, float]] = (),
     ) -> list[tuple[int, float]]:
         """Return the next token of the rows at these places and its log-probability over the allowed tokens.
 
         Args:
             masks: the allowed tokens of each of them, as `Matcher.mask` packs them.
             draws: a number from 0 to 1 for each of them; none at temperature 0, which takes the likeliest token.
+            leans: what is added to the logits of some tokens, for each of them; none where nothing is.
         """
         ...
 
@@ -65,6 +72,7 @@ class Completion:
         logps: for each token, the log-probability that it was drawn with (over the allowed tokens, tempered; at
             temperature 0 untempered); 0 where nothing was chosen.
         masks: the allowed tokens at each free place, as `Matcher.mask` packs them: free places x bytes.
+        leans: what was added to the logits at each free place.
         whole: False if it was cut at ``max_tokens``.
     """
 
@@ -72,6 +80,7 @@ class Completion:
     free: tuple[bool, ...]
     logps: tuple[float, ...]
     masks: NDArray[np.uint8]
+    leans: tuple[Mapping[int, float], ...]
     whole: bool
 
 
@@ -80,6 +89,7 @@ def generate(
     inputs: Mapping[str, Any],
     matcher_factory: Callable[[int], Matcher],
     *,
+    leans: Sequence[Lean | None] = (),
     count: int = 1,
     temperature: float = 0.0,
     seed: int = 0,
@@ -94,6 +104,7 @@ def generate(
         inputs: what its processor gave, on the model's device: ``input_ids`` (prompts x length), the pictures, and for
             prompts of different lengths an ``attention_mask`` with the padding on the left.
         matcher_factory: called once for each prompt, by its number, for a matcher at the start of an answer.
+        leans: of each prompt, what is added to logits; none at all if empty.
         temperature: 0 takes the likeliest token.
         seed: of each row's own stream of random numbers: an answer does not depend on its neighbours.
         max_tokens: of an answer.
@@ -103,7 +114,8 @@ def generate(
     model.eval()
     try:
         session = TorchSession(model, inputs, count)
-        return answers(session, matchers, count=count, temperature=temperature, seed=seed, max_tokens=max_tokens)
+        more = {"count": count, "temperature": temperature, "seed": seed, "max_tokens": max_tokens}
+        return answers(session, matchers, leans=leans, **more)  # type: ignore[arg-type]  # each has its own type
     finally:
         model.train(training)
 
@@ -112,6 +124,7 @@ def answers(
     session: Session,
     matchers: Sequence[Matcher],
     *,
+    leans: Sequence[Lean | None] = (),
     count: int = 1,
     temperature: float = 0.0,
     seed: int = 0,
@@ -122,7 +135,8 @@ def answers(
     Args:
         session: has read the prompts, each in ``count`` rows next to each other.
     """
-    starts = [_Row(matcher, max_tokens) for matcher in matchers]
+    each = leans or [None] * len(matchers)
+    starts = [_Row(matcher, max_tokens, lean) for matcher, lean in zip(matchers, each, strict=True)]
     for row in starts:
         row.settle()
     rows = [row.copy(seed, number) for row in starts for number in range(count)]
@@ -149,13 +163,15 @@ def _run(rows: Sequence[_Row], session: Session, temperature: float) -> None:
 class _Row:
     """One answer under way."""
 
-    def __init__(self, matcher: Matcher, max_tokens: int) -> None:
+    def __init__(self, matcher: Matcher, max_tokens: int, lean: Lean | None) -> None:
         self.matcher = matcher
+        self.lean = lean
         self.left = max_tokens
         self.ids: list[int] = []
         self.free: list[bool] = []
         self.logps: list[float] = []
         self.masks: list[NDArray[np.uint8]] = []
+        self.leans: list[Mapping[int, float]] = []
         self.pending: list[int] = []  # taken, but not yet seen by the network
         self.mask: NDArray[np.uint8] | None = None  # the choice that waits for logits
         self.ended = False
@@ -163,7 +179,7 @@ class _Row:
 
     def copy(self, seed: int, number: int) -> _Row:
         """A row at the same place with random numbers of its own."""
-        twin = _Row(self.matcher.copy(), self.left)
+        twin = _Row(self.matcher.copy(), self.left, self.lean)
         twin.ids, twin.free, twin.logps = list(self.ids), list(self.free), list(self.logps)
         twin.pending, twin.mask, twin.ended = list(self.pending), self.mask, self.ended
         twin.random = np.random.default_rng([seed, number])
@@ -183,10 +199,11 @@ class _Row:
                 self._take(token, False, 0.0)
         self.ended = True
 
-    def choose(self, token: int, logp: float) -> None:
+    def choose(self, token: int, logp: float, lean: Mapping[int, float]) -> None:
         """Take a token that was a choice, and whatever it forces."""
         assert self.mask is not None
         self.masks.append(self.mask)
+        self.leans.append(lean)
         self.mask = None
         self._take(token, True, logp)
         self.settle()
@@ -209,7 +226,8 @@ class _Row:
     def completion(self) -> Completion:
         width = (self.matcher.n_vocab + 7) // 8
         masks = np.stack(self.masks) if self.masks else np.zeros((0, width), np.uint8)
-        return Completion(tuple(self.ids), tuple(self.free), tuple(self.logps), masks, self.matcher.done)
+        free, leans = tuple(self.free), tuple(self.leans)
+        return Completion(tuple(self.ids), free, tuple(self.logps), masks, leans, self.matcher.done)
 
 
 def _choose(session: Session, rows: Sequence[_Row], temperature: float) -> None:
@@ -220,8 +238,10 @@ def _choose(session: Session, rows: Sequence[_Row], temperature: float) -> None:
     chosen = [rows[place] for place in ready]
     masks = np.stack([row.mask for row in chosen if row.mask is not None])
     draws = [row.random.random() for row in chosen] if temperature else []
-    for row, (token, logp) in zip(chosen, session.draw(ready, masks, draws, temperature), strict=True):
-        row.choose(token, logp)
+    leans = [row.lean(row.ids) if row.lean else {} for row in chosen]
+    drawn = session.draw(ready, masks, draws, temperature, leans)
+    for row, (token, logp), lean in zip(chosen, drawn, leans, strict=True):
+        row.choose(token, logp, lean)
 
 
 @functools.cache
@@ -286,7 +306,12 @@ class TorchSession:
             self.cache.batch_repeat_interleave(count)
 
     def draw(
-        self, places: Sequence[int], masks: NDArray[np.uint8], draws: Sequence[float], temperature: float
+        self,
+        places: Sequence[int],
+        masks: NDArray[np.uint8],
+        draws: Sequence[float],
+        temperature: float,
+        leans: Sequence[Mapping[int, float]] = (),
     ) -> list[tuple[int, float]]:
         """See `Session.draw`."""
         import torch
@@ -294,7 +319,12 @@ class TorchSession:
         bits = np.unpackbits(masks, axis=1, bitorder="little")
         width = min(bits.shape[1], self.logits.shape[1])
         allowed = torch.from_numpy(bits[:, :width].astype(np.bool_)).to(self.logits.device)
-        scores = self.logits[list(places), :width].float().masked_fill(~allowed, -torch.inf)
+        scores = self.logits[list(places), :width].float()
+        for number, lean in enumerate(leans):
+            if lean:
+                tokens = torch.tensor(list(lean), device=scores.device)
+                scores[number, tokens] += torch.tensor(list(lean.values()), device=scores.device)
+        scores = scores.masked_fill(~allowed, -torch.inf)
         logps = torch.log_softmax(scores / temperature if temperature else scores, dim=-1)
         if temperature:
             ladder = logps.double().exp().cumsum(-1)

@@ -28,6 +28,7 @@ FILE = "hints.npz"
 ARRAYS = ("weights", "scale", "bias")  # in it, those of `Linear`, one a model
 BUCKETS = 1 << 15  # of n-grams
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
+LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
 WORD = re.compile(r"[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]+|[0%°#:]|\"\"")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 LETTERS, CHARACTERS = (2, 3, 4, 5), (1, 2, 3)  # lengths of n-grams, of English words and of Chinese
@@ -113,7 +114,7 @@ class Hints:
         Args:
             fold: of the training's phrasings that the instruction was made of, if it was.
         """
-        model = self.folds[fold % len(self.folds)] if fold is not None and self.folds else self.whole
+        model = self._model(fold)
         found: list[tuple[int, int, NDArray[np.float32]]] = []
         for first, last in _cut(instruction, words):
             shares = model.shares(letters(instruction, words[first : last + 1]))
@@ -123,6 +124,14 @@ class Hints:
                     first, shares = found.pop()[0], joined
             found.append((first, last, shares))
         return [Passage(first, last, self._likely(shares)) for first, last, shares in found]
+
+    def odds(self, text: str, fold: int | None = None) -> dict[str, float]:
+        """Return for each tool the logarithm of how likely the text is about it, `LOWEST` at least."""
+        shares = np.log(np.maximum(self._model(fold).shares(text), LOWEST))
+        return {name: float(share) for name, share in zip(self.tools, shares, strict=True) if name}
+
+    def _model(self, fold: int | None) -> Linear:
+        return self.folds[fold % len(self.folds)] if fold is not None and self.folds else self.whole
 
     def _likely(self, shares: NDArray[np.float32]) -> tuple[str, ...]:
         order = np.argsort(-shares, kind="stable")[:MOST]

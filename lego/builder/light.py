@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -144,18 +144,26 @@ class LightSession:
         self.logits, self.past = self.network.run(block, self.features, self.past)
 
     def draw(
-        self, places: Sequence[int], masks: NDArray[np.uint8], draws: Sequence[float], temperature: float
+        self,
+        places: Sequence[int],
+        masks: NDArray[np.uint8],
+        draws: Sequence[float],
+        temperature: float,
+        leans: Sequence[Mapping[int, float]] = (),
     ) -> list[tuple[int, float]]:
         """See `Session.draw`."""
         allowed = unpacked(masks[0], len(self.logits))
-        scores = np.where(allowed, self.logits.astype(np.float64) / (temperature or 1.0), -np.inf)
+        logits = self.logits.astype(np.float64)
+        for token, more in (leans[0] if leans else {}).items():
+            logits[token] += more
+        scores = np.where(allowed, logits / (temperature or 1.0), -np.inf)
         logps = scores - scores.max()
         logps -= np.log(np.exp(logps).sum())
-        token = int(scores.argmax())
+        drawn = int(scores.argmax())
         if temperature:
             ladder = np.exp(logps).cumsum()
-            token = int(np.searchsorted(ladder, draws[0] * ladder[-1], side="right"))
-        return [(token, float(logps[token]))]
+            drawn = int(np.searchsorted(ladder, draws[0] * ladder[-1], side="right"))
+        return [(drawn, float(logps[drawn]))]
 
     def keep(self, places: Sequence[int]) -> None:
         """See `Session.keep`; the only row stays."""

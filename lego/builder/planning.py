@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,7 +10,7 @@ from PIL import Image as Pillow
 
 from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
-from lego.builder.decode import Session, answers
+from lego.builder.decode import Lean, Session, answers
 from lego.builder.prompt import Form
 from lego.core.errors import PlanError
 from lego.core.values import Image
@@ -18,6 +19,8 @@ LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 25
 NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
 MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
 MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
+LAST = 3  # tokens of an answer that a form looks at
+TOKEN = re.compile(r"<[^<>\s]+>")
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
 
@@ -45,12 +48,25 @@ def plan(network: Network, request: Request) -> Plan:
         raise PlanError(f"the instruction has over {MAX_INSTRUCTION} characters", hint="ask for less", code="too_long")
     matcher = network.constraint.start(network.form.grammar(request))
     found = answers(
-        network.start(request), [matcher],
+        network.start(request), [matcher], leans=[lean_of(network, request)],
         temperature=AGAIN if request.history else 0.0, seed=len(request.history), max_tokens=MAX_TOKENS,
     )[0]  # fmt: skip
     if not found.whole:
         raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
     return network.form.read(network.text(found.ids), request)
+
+
+def lean_of(network: Network, request: Request) -> Lean | None:
+    """Return what the network's form adds to its logits, token by token; None if nothing."""
+    lean = network.form.lean(request)
+    if lean is None:
+        return None
+
+    def add(ids: Sequence[int]) -> dict[int, float]:
+        said = TOKEN.findall(network.text(ids[-LAST:]))
+        return {network.constraint.ids(token)[0]: more for token, more in lean(said).items()}
+
+    return add
 
 
 def seen(image: Image) -> Pillow.Image:

@@ -18,14 +18,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from random import Random
 from typing import Any
 
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
-from lego.builder.hints import Hints
+from lego.builder.hints import Hints, letters
 from lego.builder.marks import marks
+from lego.builder.prompt import Lean
 from lego.builder.rank import Index, card
 from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
@@ -38,7 +38,6 @@ CARDS, PARAMS = 3, 8  # cards in a prompt, parameters of a card
 SENTENCE = 24  # words of a card's sentence that are shown
 LONGEST = 14  # words of a thing's name
 MOST_CALLS = 6
-SHOWN = re.compile(r"(?<=>)[^<>]+(?=<w_\d+>)")  # a word of the user in a prompt
 Tooling = Tool[..., Any]
 
 
@@ -167,6 +166,22 @@ class Pointing:
             raise PlanError(f"the model's answer is no plan: {text[:200]}", code="unreadable") from error
         return Plan(flow, "; ".join(said(call) for call in calls))
 
+    def lean(self, request: Request) -> Lean | None:
+        """After the words that ask for a call: how likely they are about each of the tools known by heart."""
+        hints = self.hints
+        if hints is None:
+            return None
+        words = words_of(request.instruction)
+
+        def lean(last: Sequence[str]) -> dict[str, float]:
+            if list(last[-3:-2]) != ["<at>"]:
+                return {}
+            first, end = (int(token[3:-1]) for token in last[-2:])
+            text = letters(request.instruction, words[first : end + 1])
+            return {f"<T:{tool}>": more for tool, more in hints.odds(text, request.fold).items()}
+
+        return lean
+
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """What a teacher would have the model say; no workflow means that it is to decline.
 
@@ -268,14 +283,6 @@ class Pointing:
         options += [f"<not> {thing}", *(f"<not> {d}" for d in drawn)] if "mask_invert" in names else []
         place = rules.add(" | ".join(options))
         return rules.add(f"{place} (<but> {thing})?") if "mask_subtract" in names else place
-
-
-def hidden(prompt: str, share: float, random: Random) -> str:
-    """Return a prompt with a share of the user's words hidden, each with its number left: an exercise of the training.
-
-    Whoever cannot rely on every word learns to weigh all of them, and the hints.
-    """
-    return SHOWN.sub(lambda found: "<unk>" if random.random() < share else found[0], prompt)
 
 
 def _usable(tool: Tooling, second: bool) -> bool:

@@ -6,10 +6,10 @@ import functools
 import importlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from PIL import ImageColor
 
@@ -24,6 +24,7 @@ from lego.core.steps import REFERENCE, Step
 from lego.core.values import Mask
 from lego.core.workflow import Workflow
 
+Lean: TypeAlias = Callable[[Sequence[str]], Mapping[str, float]]
 FILE = "lego.json"  # beside a checkpoint's config.json: which form it was trained on
 FORMS = {"json": "lego.builder.prompt:Json", "pointing": "lego.builder.pointing:Pointing"}
 MAX_THOUGHT = 600  # characters before the plan
@@ -67,6 +68,11 @@ class Form(Protocol):
         Raises:
             PlanError: it holds no plan, or the model declined (code "declined").
         """
+        ...
+
+    def lean(self, request: Request) -> Lean | None:
+        """Return what the form itself holds likely: from the last tokens of an answer to what is added to the logits of
+        the next, tokens as text; None if it holds nothing."""
         ...
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
@@ -121,6 +127,10 @@ class Json:
         if workflow is None:
             raise PlanError(f"the model declined: {reason}", hint="say it differently", code="declined")
         return Plan(_pictures_first(workflow, request.tools), found[1].strip() if found else "")
+
+    def lean(self, request: Request) -> Lean | None:
+        """See `Form.lean`."""
+        return None
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """See `Form.write`."""

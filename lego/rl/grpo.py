@@ -156,6 +156,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
         self._free: list[tuple[bool, ...]] = []  # of the answers being judged: which tokens were choices
         self._places: Any = None  # answers x places: rows of the table, -1 where nothing was chosen
         self._table: Any = None  # allowed tokens as packed bits
+        self._leans: Any = None  # what is added to their logits
         super().__init__(**more)
         add_head(base_of(self.accelerator.unwrap_model(self.model)))
         if self.ref_model is not None:
@@ -197,10 +198,11 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
             checkpoint = Checkpoint(model, self.processing_class, self.checkpoint.constraint, self.checkpoint.form)
             requests = [task.request for task in self._tasks[::count]]
             found = roll(checkpoint, requests, count, self.stage.temperature, self._seed, self.stage.max_tokens)
-        places, table = choices(found)
         self._free = [completion.free for completion in found]
-        device = self.accelerator.device
-        self._places, self._table = torch.from_numpy(places).to(device), torch.from_numpy(table).to(device)
+        made, device = choices(found), self.accelerator.device
+        self._places, self._table, self._leans = (
+            torch.from_numpy(part).to(device) for part in (made.places, made.table, made.leans)
+        )
         return [list(completion.ids) for completion in found], None
 
     def _generate(self, prompts: list[Any]) -> Any:
@@ -210,7 +212,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
 
     def _get_per_token_logps_and_entropies(self, model: Any, *given: Any, **more: Any) -> Any:
         if not self.use_vllm:
-            model = _UnderGrammar(model, self._places, self._table, self.temperature)
+            model = _UnderGrammar(model, self._places, self._table, self._leans, self.temperature)
         return super()._get_per_token_logps_and_entropies(model, *given, **more)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
@@ -226,8 +228,9 @@ class _UnderGrammar:
     TRL cuts a batch into parts and calls it with each, in order; pictures are already cut to the part.
     """
 
-    def __init__(self, model: Any, places: Any, table: Any, temperature: float) -> None:
+    def __init__(self, model: Any, places: Any, table: Any, leans: Any, temperature: float) -> None:
         self.model, self.places, self.table, self.temperature = model, places, table, temperature
+        self.leans = leans
         self.row = 0
 
     def __call__(self, input_ids: Any, labels: Any = None, fused_lm_head: bool = True, **inputs: Any) -> Any:
@@ -237,8 +240,14 @@ class _UnderGrammar:
         self.row += rows
         at = torch.zeros((rows, length), dtype=torch.bool, device=input_ids.device)
         at[:, length - places.shape[1] - 1 : length - 1] = places >= 0
-        logits = self.model(input_ids=input_ids, **inputs, at=at).float() / self.temperature
-        allowed = unpacked(self.table[places[places >= 0]], logits.shape[-1])
+        rows_of_table = places[places >= 0]
+        logits = self.model(input_ids=input_ids, **inputs, at=at).float()
+        if self.leans.numel():
+            more = logits.new_zeros((len(self.table), logits.shape[-1]))
+            more[self.leans[0].long(), self.leans[1].long()] = self.leans[2].to(logits.dtype)
+            logits = logits + more[rows_of_table]
+        logits = logits / self.temperature
+        allowed = unpacked(self.table[rows_of_table], logits.shape[-1])
         scores = torch.log_softmax(logits.masked_fill(~allowed, -torch.inf), -1)
         tokens = input_ids[:, 1:][at[:, :-1]]
         said = scores.gather(1, tokens[:, None])[:, 0]

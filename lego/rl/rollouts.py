@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from lego.builder.base import Request
 from lego.builder.decode import Completion, generate
 from lego.builder.local import Checkpoint, inputs_of, text_of
+from lego.builder.planning import lean_of
 from lego.rl.env import right
 from lego.rl.supply import Task
 
@@ -28,6 +30,7 @@ def roll(
             checkpoint.model,
             inputs_of(checkpoint, list(requests)),
             lambda number: starts[number],
+            leans=[lean_of(checkpoint, request) for request in requests],
             count=count,
             temperature=temperature,
             seed=seed,
@@ -52,25 +55,34 @@ def accuracy(
     return good / len(tasks)
 
 
-def choices(found: Sequence[Completion]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return which tokens were allowed where: for each answer and place a row of a table, -1 where none was chosen.
+@dataclass(frozen=True)
+class Choices:
+    """What could be chosen in some answers.
 
-    Places share a few hundred different masks, so the table (rows x bytes, packed bits) is small.
+    Attributes:
+        places: for each answer and place a row of the table, -1 where nothing was chosen.
+        table: the allowed tokens as packed bits, rows x bytes; places share a few hundred different rows.
+        leans: what was added to the logits: rows of the table, tokens, additions; 3 x additions.
     """
+
+    places: NDArray[np.int64]
+    table: NDArray[np.uint8]
+    leans: NDArray[np.float64]
+
+
+def choices(found: Sequence[Completion]) -> Choices:
+    """Return what could be chosen in these answers."""
     length = max(len(completion.ids) for completion in found)
     places = np.full((len(found), length), -1, np.int64)
-    known: dict[bytes, int] = {}
-    table: list[NDArray[np.uint8]] = []
+    known: dict[tuple[bytes, tuple[tuple[int, float], ...]], int] = {}
     for number, completion in enumerate(found):
         free = np.flatnonzero(completion.free)
-        for place, mask in zip(free, completion.masks, strict=True):
-            key = mask.tobytes()
-            if key not in known:
-                known[key] = len(table)
-                table.append(mask)
-            places[number, place] = known[key]
+        for place, mask, lean in zip(free, completion.masks, completion.leans, strict=True):
+            places[number, place] = known.setdefault((mask.tobytes(), tuple(lean.items())), len(known))
     width = found[0].masks.shape[1]
-    return places, np.stack(table) if table else np.zeros((1, width), np.uint8)
+    table = [np.frombuffer(bits, np.uint8) for bits, _ in known] or [np.zeros(width, np.uint8)]
+    leans = [(row, *pair) for row, (_, pairs) in enumerate(known) for pair in pairs]
+    return Choices(places, np.stack(table), np.array(leans, np.float64).reshape(-1, 3).T)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ otherwise here: the collator takes one call of the processor a batch, right-padd
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,8 +16,8 @@ from typing import Any
 import torch
 from trl import SFTConfig, SFTTrainer
 
-from lego.builder.planning import seen
-from lego.builder.pointing import hidden
+from lego.builder.planning import LAST, TOKEN, seen
+from lego.builder.prompt import Form
 from lego.core.registry import Registry
 from lego.rl import supply
 from lego.rl.checkpoint import Learner
@@ -24,6 +25,7 @@ from lego.rl.optimizer import muon
 from lego.rl.recipe import Recipe, Stage
 from lego.rl.stage import Keeping, Watch, adapters, arguments, watched
 
+SHOWN = re.compile(r"(?<=>)[^<>]+(?=<w_\d+>)")  # a word of the user in a prompt of `lego.builder.pointing`
 SHAPE = 8  # lengths are multiples of it: fewer shapes, for which oneDNN compiles each anew
 UNMASKED = ("mm_token_type_ids", "token_type_ids", "image_grid_thw", "pixel_attention_mask")  # models that need a mask
 
@@ -41,7 +43,7 @@ def trainer(recipe: Recipe, learner: Learner, registry: Registry, out: Path, wat
         ordered = supply.sorted_by_length(found, sft.batch, sft.bucket, recipe.seed)
         for number, example in enumerate(ordered):
             if number >= done % size:
-                yield row(example, sft.hidden)
+                yield row(example, learner.form, sft.hidden)
 
     made = Sft(
         model=learner.model,
@@ -60,13 +62,31 @@ def own_rates(sft: Stage) -> dict[str, Any]:
     return {"lr": sft.lr, "weight_decay": sft.decay, "betas": sft.betas}
 
 
-def row(example: supply.Example, share: float = 0.0) -> dict[str, Any]:
-    """Return an example as TRL's vision data has it, with a share of its words hidden."""
+def row(example: supply.Example, form: Form, share: float = 0.0) -> dict[str, Any]:
+    """Return an example as TRL's vision data has it, with a share of its words hidden.
+
+    ``lean`` are the additions of the form (`lego.builder.prompt.Form.lean`): number of the answer's token, token, more.
+    """
+    lean = form.lean(example.task.request)
+    said = TOKEN.findall(example.answer) if lean else []
     return {
+        "lean": [
+            (n, token, more)
+            for n in range(1, len(said))
+            for token, more in (lean(said[max(0, n - LAST) : n]) if lean else {}).items()
+        ],
         "prompt": [{"role": "user", "content": hidden(example.prompt, share, Random(example.prompt))}],
         "completion": [{"role": "assistant", "content": example.answer}],
         "image": seen(example.task.request.image) if getattr(example.task, "pictured", True) else None,
     }
+
+
+def hidden(prompt: str, share: float, random: Random) -> str:
+    """Return a prompt with a share of the user's words hidden, each with its number left.
+
+    Whoever cannot rely on every word learns to weigh all of them, and the hints.
+    """
+    return SHOWN.sub(lambda found: "<unk>" if random.random() < share else found[0], prompt)
 
 
 class Sft(Keeping, SFTTrainer):  # type: ignore[misc]  # TRL has no types
@@ -77,11 +97,13 @@ class Sft(Keeping, SFTTrainer):  # type: ignore[misc]  # TRL has no types
     ) -> Any:
         """Return the mean loss of the labelled tokens; the share of them that the network has right is a metric."""
         inputs = dict(inputs)
-        labels = inputs.pop("labels")
+        labels, leans = inputs.pop("labels"), inputs.pop("leans", None)
         at = torch.zeros_like(labels, dtype=torch.bool)
         at[:, :-1] = labels[:, 1:] != -100
         targets = labels[:, 1:][at[:, :-1]]
         logits = model(**inputs, at=at).float()
+        if leans is not None:
+            logits = leaned(logits, at, leans)
         count = len(targets) if num_items_in_batch is None else num_items_in_batch
         loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum") / count
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
@@ -90,6 +112,23 @@ class Sft(Keeping, SFTTrainer):  # type: ignore[misc]  # TRL has no types
         right = (logits.detach().argmax(-1) == targets).float().mean()
         self._metrics[mode]["mean_token_accuracy"].append(right.item())
         return (loss, logits) if return_outputs else loss
+
+
+def leaned(logits: Any, at: Any, leans: Any) -> Any:
+    """Add what a form adds.
+
+    Args:
+        logits: of the positions in a mask, positions x tokens.
+        at: the mask, examples x length.
+        leans: position, token, addition; examples x additions x 3, filled up with zeros.
+    """
+    rows, length = at.shape
+    order = at.flatten().cumsum(0) - 1
+    first = torch.arange(rows, device=at.device)[:, None] * length
+    places = order[(first + leans[..., 0].long()).flatten()].clamp(min=0)
+    more = torch.zeros_like(logits)
+    more.index_put_((places, leans[..., 1].long().flatten()), leans[..., 2].to(logits.dtype).flatten(), accumulate=True)
+    return logits + more
 
 
 class Collator:
@@ -123,7 +162,19 @@ class Collator:
             if name in batch:
                 batch[name] = _spread(batch[name], encoded["attention_mask"].bool(), length)
         batch |= {"input_ids": ids, "labels": labels}
+        if any(r.get("lean") for r in rows):
+            batch["leans"] = self._leans([r["lean"] for r in rows], [len(prompt) for prompt in prompts])
         return batch | {"attention_mask": mask} if any(name in batch for name in UNMASKED) else batch
+
+    def _leans(self, found: Sequence[Sequence[tuple[int, str, float]]], prompts: Sequence[int]) -> Any:
+        """What is added to the logits that are asked for the token after a position; see `leaned`."""
+        leans = torch.zeros((len(found), max(map(len, found)), 3), dtype=torch.float32)
+        for n, (own, prompt) in enumerate(zip(found, prompts, strict=True)):
+            if own:
+                ids = self.tokenizer.convert_tokens_to_ids([token for _, token, _ in own])
+                parts = [(prompt + place - 1, id, more) for (place, _, more), id in zip(own, ids, strict=True)]
+                leans[n, : len(own)] = torch.tensor(parts, dtype=torch.float32)
+        return leans
 
 
 def encode(processor: Any, prompts: list[str], images: list[Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from lego.builder.base import Request
 from lego.builder.calls import Call, thought_of, workflow_of
 from lego.builder.constraint import Constraint
 from lego.builder.hints import Hints, Linear, Passage
-from lego.builder.pointing import Pointing, Vocabulary, hidden
+from lego.builder.pointing import Pointing, Vocabulary
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
@@ -220,17 +219,11 @@ def test_what_is_not_on_offer_cannot_be_said() -> None:
     assert "<w_2>" not in {FORM.vocabulary.tokens[n] for n in np.flatnonzero(start.allowed())}  # 30 % is beyond 10
 
 
-def test_hidden_words_keep_their_numbers_and_nothing_else_is_touched() -> None:
-    prompt = "<card><t_0>new tool<:>does it.<t_0><user>make<w_0>it<w_1>##%<w_2><T:crop>pop<w_3><asst>"
-    assert hidden(prompt, 0.0, Random(1)) == prompt
-    whole = prompt.replace("make", "<unk>").replace("it<w", "<unk><w").replace("##%", "<unk>").replace("pop", "<unk>")
-    assert hidden(prompt, 0.999, Random(1)) == whole
-    some = [hidden(prompt, 0.5, Random(seed)).count("<unk>") for seed in range(200)]
-    assert 1.7 < sum(some) / len(some) < 2.3
-
-
 class Known(Hints):
     """Hints that are set: for two passages of a task of fold 3."""
+
+    def odds(self, text: str, fold: int | None = None) -> dict[str, float]:
+        return {"crop": -0.5, text: float(fold or 0)}
 
     def passages(self, instruction: str, words: Any, fold: int | None = None) -> Any:
         assert fold == 3
@@ -254,3 +247,11 @@ def test_a_card_is_hinted_at_where_it_shares_most_letters() -> None:
     assert hinting().prompt(asked).endswith(found)
     asked = replace(request("big fluffy sky, 天空", RAIN), fold=3)
     assert "<t_0>" not in hinting().prompt(asked).partition("<user>")[2]
+
+
+def test_the_hints_lean_on_the_tool_that_is_chosen_for_some_words() -> None:
+    lean = hinting().lean(replace(request("make it brighter, crop it"), fold=3))
+    assert lean is not None
+    assert lean(["<at>", "<w_4>", "<w_5>"]) == {"<T:crop>": -0.5, "<T:crop it>": 3.0}
+    assert lean(["<on>", "<w_4>", "<w_5>"]) == lean(["<w_4>"]) == lean([]) == {}
+    assert Pointing(Vocabulary.of(registry).tools).lean(request("crop it")) is None

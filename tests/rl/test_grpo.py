@@ -44,10 +44,15 @@ def begun(recipe: Recipe, learner: Learner, out: Path) -> tuple[Any, dict[str, A
     return trainer, trainer._prepare_inputs(rows)
 
 
-def test_log_probabilities_are_those_that_the_answers_were_drawn_with(learner: Learner, tmp_path: Path) -> None:
+def test_log_probabilities_are_those_that_the_answers_were_drawn_with(
+    learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(learner.form), "lean", lambda *_: lambda last: {"<T:crop>": 1.5, "<w_0>": -2.0})
     tasks = list(itertools.islice(supply.tasks(Recipe.load("nano").grpo_gt.data, registry), 3))
     found = rollouts.roll(learner.checkpoint, [task.request for task in tasks], 2, 1.0, 5, 48)
-    places, table = rollouts.choices(found)
+    made = rollouts.choices(found)
+    places, table, leans = (torch.from_numpy(part) for part in (made.places, made.table, made.leans))
+    assert leans.shape[1] > 1
     for row, completion in enumerate(found):
         length = len(completion.ids)
         assert [bool(p >= 0) for p in places[row, :length]] == list(completion.free)
@@ -55,9 +60,7 @@ def test_log_probabilities_are_those_that_the_answers_were_drawn_with(learner: L
         read = inputs_of(learner.checkpoint, [task.request])
         answer = torch.tensor([completion.ids])
         ids = torch.cat([read["input_ids"], answer], 1)
-        under = grpo._UnderGrammar(
-            learner.model, torch.from_numpy(places[row : row + 1, :length]), torch.from_numpy(table), 1.0
-        )
+        under = grpo._UnderGrammar(learner.model, places[row : row + 1, :length], table, leans, 1.0)
         with torch.no_grad():
             out = under(ids, pixel_values=read["pixel_values"])
         said = out.log_probs[0, -length:].numpy()
@@ -110,7 +113,7 @@ def test_a_step_makes_better_answers_likelier(recipe: Recipe, learner: Learner, 
     optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.05)
 
     def likely() -> torch.Tensor:
-        under = grpo._UnderGrammar(trainer.model, batch["places"], trainer._table, 1.0)
+        under = grpo._UnderGrammar(trainer.model, batch["places"], trainer._table, trainer._leans, 1.0)
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
         mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
         with torch.no_grad():
@@ -126,7 +129,7 @@ def test_a_step_makes_better_answers_likelier(recipe: Recipe, learner: Learner, 
 
 def test_the_policy_begins_where_the_reference_is(recipe: Recipe, learner: Learner, tmp_path: Path) -> None:
     trainer, batch = begun(recipe, learner, tmp_path)
-    under = grpo._UnderGrammar(trainer.model, batch["places"], trainer._table, 1.0)
+    under = grpo._UnderGrammar(trainer.model, batch["places"], trainer._table, trainer._leans, 1.0)
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
     with torch.no_grad():

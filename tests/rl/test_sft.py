@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 
 import lego.tools
+from lego.builder.planning import TOKEN
 from lego.builder.processors import load_processor
 from lego.core.registry import registry
 from lego.core.values import Image
@@ -78,8 +80,41 @@ def test_a_model_learns_a_few_examples_by_heart(tmp_path: Path) -> None:
     few = list(itertools.islice(supply.examples(stage.data, registry, learner.form), 8))
     watch = Watch("sft", tmp_path / "sft", lambda at: None, learner, None, 0)
     trainer = sft.trainer(recipe, learner, registry, tmp_path / "sft", watch)
-    trainer.train_dataset = supply.stream(lambda: (sft.row(e) for e in itertools.cycle(few)))
+    trainer.train_dataset = supply.stream(lambda: (sft.row(e, learner.form) for e in itertools.cycle(few)))
     trainer.args.save_strategy = "no"
     trainer.train()
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     assert losses[-1] < losses[0] / 4
+
+
+def test_hidden_words_keep_their_numbers_and_nothing_else_is_touched() -> None:
+    prompt = "<card><t_0>new tool<:>does it.<t_0><user>make<w_0>it<w_1>##%<w_2><T:crop>pop<w_3><asst>"
+    assert sft.hidden(prompt, 0.0, Random(1)) == prompt
+    whole = prompt.replace("make", "<unk>").replace("it<w", "<unk><w").replace("##%", "<unk>").replace("pop", "<unk>")
+    assert sft.hidden(prompt, 0.999, Random(1)) == whole
+    some = [sft.hidden(prompt, 0.5, Random(seed)).count("<unk>") for seed in range(200)]
+    assert 1.7 < sum(some) / len(some) < 2.3
+
+
+def test_what_a_form_adds_is_added_to_the_logits_of_the_token_that_it_is_about(tmp_path: Path) -> None:
+    recipe = Recipe.load("nano").smoke()
+    learner = open_learner(recipe, None, tmp_path / "start", registry)
+    few = list(itertools.islice(supply.examples(recipe.sft.data, registry, learner.form), 6))
+    lessons = [sft.row(example, learner.form) for example in few]
+    batch = sft.Collator(learner.processor)(lessons)
+    labels, leans = batch["labels"], batch["leans"]
+    at = torch.zeros_like(labels, dtype=torch.bool)
+    at[:, :-1] = labels[:, 1:] != -100
+    found = sft.leaned(torch.zeros(int(at.sum()), len(learner.tokenizer)), at, leans)
+    wanted = labels[:, 1:][at[:, :-1]]
+    names = learner.tokenizer.convert_ids_to_tokens(wanted.tolist())
+    before = [names[n - 3 : n - 2] == ["<at>"] for n in range(len(names))]
+    assert any(before)
+    assert [bool(row.any()) for row in found] == before
+    for example, lesson in zip(few, lessons, strict=True):
+        lean = learner.form.lean(example.task.request)
+        assert lean is not None
+        for number, token, more in lesson["lean"]:
+            assert lean(TOKEN.findall(example.answer)[:number][-3:])[token] == more < 0
+    name, ids = lessons[0]["lean"][0][1:], learner.tokenizer.convert_tokens_to_ids
+    assert found[before.index(True), ids(name[0])].item() == pytest.approx(name[1], abs=1e-5)
