@@ -24,7 +24,7 @@ EXAMPLES: dict[str, dict[str, Any]] = json.loads((HERE / "families.json").read_t
 
 
 def main() -> None:
-    editor = lego.Editor()
+    editor = lego.Editor("rules")
     families: dict[str, list[Tool[..., Any]]] = {}
     for tool in editor.registry:
         families.setdefault(tool.family, []).append(tool)

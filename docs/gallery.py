@@ -64,7 +64,7 @@ EXAMPLE = (
 def main() -> None:
     folder = HERE / "gallery"
     folder.mkdir(exist_ok=True)
-    editor = lego.Editor()
+    editor = lego.Editor("rules")
     rows = [row(editor, *edit) for edit in EDITS]
     cv2.imwrite(str(folder / "example.jpg"), example(editor)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     for number, start in enumerate(range(0, len(rows), ROWS), 1):

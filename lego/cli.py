@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 OUTPUT = Path("edited.png")
 EXTRAS = {
     "find": (("onnxruntime", "rapidocr", "skimage"), "words and faces"),
-    "nano": (("onnxruntime", "llguidance"), "small trained builders, without torch"),
     "fill": (("numba", "pymatting"), "canvases extended without seams, hair cut out"),
     "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
 }  # what each brings, by the modules that it needs
-WHY = {"rules": "needs no weights; no trained builder ships yet"}
+WHY = {"nano": "ships with lego and runs without torch", "rules": "needs no network"}
 MISTAKE = 2  # exit code of everything that the user can mend
 
 app = typer.Typer(

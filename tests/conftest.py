@@ -17,6 +17,13 @@ ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT / "docs" / "photos"
 
 
+@pytest.fixture(autouse=True)
+def _rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests plan with the rules, whose plans no training changes; those marked so with what users get."""
+    if request.node.get_closest_marker("default_builder") is None:
+        monkeypatch.setenv("LEGO_BUILDER", "rules")
+
+
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The folder of real photographs."""

@@ -110,6 +110,7 @@ def test_importing_lego_loads_nothing_heavy() -> None:
     assert not loaded & (HEAVY | {"numpy", "cv2", "pydantic", "typer", "rich"})
 
 
+@pytest.mark.default_builder
 def test_an_edit_without_networks_never_loads_torch(tmp_path: Path) -> None:
     code = (
         "import lego, sys; lego.edit('docs/photos/coffee.png', 'turn the red cup blue'); "

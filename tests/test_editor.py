@@ -25,7 +25,7 @@ SUIT = (slice(300, 440), slice(60, 120))  # and the left sleeve
 
 @pytest.fixture(scope="module")
 def editor() -> Editor:
-    return Editor()
+    return Editor("rules")
 
 
 def tools(result: EditResult) -> list[str]:

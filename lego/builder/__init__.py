@@ -25,7 +25,7 @@ def open(name: str) -> Builder:
         from lego.builder.rules import Rules
 
         return Rules()
-    if name == "nano" and NANO.is_dir():
+    if name == "nano":
         from lego.builder.local import Local
 
         made = Local(NANO)

@@ -32,7 +32,7 @@ class Constraint:
         try:
             import llguidance
         except ImportError:
-            hint = "install llguidance (the extra 'neural')"
+            hint = "install llguidance"
             raise SettingsError("a language model plans under a grammar", hint=hint, code="no_llguidance") from None
         if hasattr(tokenizer, "backend_tokenizer"):
             eos = tokenizer.eos_token_id if eos is None else eos

@@ -57,13 +57,14 @@ class Local:
     def __init__(self, source: str | Path, device: str | None = None, *, download: bool = False) -> None:
         folder = Path(source).expanduser()
         graphs = device is None and (folder / light.TEXT).is_file()
-        ways = {"nano": light.MODULES, "neural": MODULES} if graphs else {"neural": MODULES}
-        lacking = {extra: [name for name in modules if find_spec(name) is None] for extra, modules in ways.items()}
-        if all(lacking.values()):
-            extra, missing = next(iter(lacking.items()))
-            hint = f"install {' and '.join(missing)} (the extra '{extra}')"
+        ways = (light.MODULES, MODULES) if graphs else (MODULES,)
+        lacking = [[name for name in modules if find_spec(name) is None] for modules in ways]
+        if all(lacking):
+            missing = lacking[0]
+            extra = "" if graphs else " (the extra 'neural')"
+            hint = f"install {' and '.join(missing)}{extra}, or plan by rules: the builder 'rules' needs no network"
             raise SettingsError(f"the builder '{source}' needs {', '.join(missing)}", hint=hint, code="not_installed")
-        self.light = not lacking.get("nano", MODULES)  # the quicker way by far: a second less before the first plan
+        self.light = graphs and not lacking[0]  # the quicker way by far: a second less before the first plan
         self.source = str(folder) if folder.is_dir() else str(source)
         if folder.is_dir() and not (folder / "config.json").is_file():
             hint = "give a folder that save_pretrained wrote: model and processor"

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lego.builder.hints import Hints, Passage, letters
-from lego.builder.rank import Index, card
+from lego.builder.prompt import Lean
+from lego.builder.rank import Index, card, grams
 from lego.builder.spelling import SLOTS
 from lego.builder.words import Word
 from lego.core.registry import Tool
@@ -20,6 +21,7 @@ from lego.core.registry import Tool
 PART = re.compile(r"[^\W_]+")
 STEM, SHARED = 3, 0.7  # letters, and share of the longer word, that two words of one stem have in common at least
 NAMED = 0.5  # share of a name's words that have to be said
+SHARE, NEAR, FAR = 0.1, -1.0, -3.0  # of a passage's grams that a card has, and what is added if it has more, or less
 Tooling = Tool[..., Any]
 
 
@@ -52,6 +54,27 @@ def marks(
                     found[passage.first + place].append(mark)
         found.setdefault(passage.last, []).extend([*hinted, *near])
     return {number: "".join(tokens) for number, tokens in found.items()}
+
+
+def lean(hints: Hints, instruction: str, words: Sequence[Word], fold: int | None, tools: Mapping[str, Tooling]) -> Lean:
+    """Return what is added to the logits of tools once an answer has said which words ask for one; see `Form.lean`.
+
+    Of tools known by heart the hints know how likely the words are about them. Of a card nobody knows; one that shares
+    hardly a letter with the words is seldom meant. Arguments as in `marks`.
+    """
+    cards = {token: set(grams(card(tool))) for token, tool in tools.items() if token.startswith("<t_")}
+
+    def add(last: Sequence[str]) -> dict[str, float]:
+        if list(last[-3:-2]) != ["<at>"]:
+            return {}
+        first, end = (int(token[3:-1]) for token in last[-2:])
+        text = letters(instruction, words[first : end + 1])
+        said = set(grams(text))
+        near = {token: len(said & own) > SHARE * len(said) for token, own in cards.items()}
+        odds = {f"<T:{tool}>": more for tool, more in hints.odds(text, fold).items()}
+        return odds | {token: NEAR if shared else FAR for token, shared in near.items()}
+
+    return add
 
 
 def _nearest(

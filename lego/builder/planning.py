@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Protocol
@@ -53,7 +54,11 @@ def plan(network: Network, request: Request) -> Plan:
     )[0]  # fmt: skip
     if not found.whole:
         raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
-    return network.form.read(network.text(found.ids), request)
+    made = network.form.read(network.text(found.ids), request)
+    if not request.history and math.exp(sum(found.logps)) < network.form.sure:
+        hint = f"say it in other words, one wish after another; the nearest plan would be: {made.thought}"
+        raise PlanError("it is not clear enough what is meant", hint=hint, code="unsure")
+    return made
 
 
 def lean_of(network: Network, request: Request) -> Lean | None:

@@ -23,8 +23,8 @@ from typing import Any
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
-from lego.builder.hints import Hints, letters
-from lego.builder.marks import marks
+from lego.builder.hints import Hints
+from lego.builder.marks import lean, marks
 from lego.builder.prompt import Lean
 from lego.builder.rank import Index, card
 from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
@@ -106,14 +106,16 @@ class Pointing:
     Args:
         tools: those known by heart, as in `Vocabulary`.
         hints: which of them a passage may be about; None shows none.
+        sure: see `lego.builder.prompt.Form`.
     """
 
     name = "pointing"
 
-    def __init__(self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None) -> None:
+    def __init__(self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None, sure: float = 0.0) -> None:
         self.vocabulary = Vocabulary(tools)
-        self.hints = hints
+        self.hints, self.sure = hints, sure
         self._index: tuple[tuple[str, ...], Index] | None = None
+        self._held: tuple[Request, _Setting] | None = None  # the last: a plan asks for it four times
         self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 
     def prompt(self, request: Request) -> str:
@@ -167,20 +169,11 @@ class Pointing:
         return Plan(flow, "; ".join(said(call) for call in calls))
 
     def lean(self, request: Request) -> Lean | None:
-        """After the words that ask for a call: how likely they are about each of the tools known by heart."""
-        hints = self.hints
-        if hints is None:
+        """After the words that ask for a call: how likely they are about each of the tools, by their letters."""
+        if self.hints is None:
             return None
-        words = words_of(request.instruction)
-
-        def lean(last: Sequence[str]) -> dict[str, float]:
-            if list(last[-3:-2]) != ["<at>"]:
-                return {}
-            first, end = (int(token[3:-1]) for token in last[-2:])
-            text = letters(request.instruction, words[first : end + 1])
-            return {f"<T:{tool}>": more for tool, more in hints.odds(text, request.fold).items()}
-
-        return lean
+        setting = self._setting(request)
+        return lean(self.hints, request.instruction, setting.words, request.fold, setting.tools)
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """What a teacher would have the model say; no workflow means that it is to decline.
@@ -236,6 +229,12 @@ class Pointing:
         return marks(self.hints, request.instruction, setting.words, request.fold, setting.tools, setting.param_tokens)
 
     def _setting(self, request: Request) -> _Setting:
+        held = self._held
+        if held is None or held[0] is not request:
+            self._held = held = (request, self._setting_of(request))
+        return held[1]
+
+    def _setting_of(self, request: Request) -> _Setting:
         known, new, absent = self._sorted(request.tools, "reference" in request.given)
         cards = self._nearest(new, request.instruction)
         tools = {**known, **{f"<t_{n}>": tool for n, tool in enumerate(cards)}}

@@ -50,9 +50,14 @@ Rules:
 
 
 class Form(Protocol):
-    """How a checkpoint reads a request and writes a plan, as text."""
+    """How a checkpoint reads a request and writes a plan, as text.
+
+    Attributes:
+        sure: the likelihood that an answer must have to be planned with; below it the model says that it is not sure.
+    """
 
     name: str
+    sure: float
 
     def prompt(self, request: Request) -> str:
         """Return the user's message, without the picture, which the chat template puts in front."""
@@ -93,6 +98,7 @@ class Json:
     """
 
     name = "json"
+    sure = 0.0
 
     def __init__(self, thought: int = MAX_THOUGHT, max_steps: int = MAX_STEPS) -> None:
         self.thought = thought

@@ -39,7 +39,7 @@ class Settings:
         sources: for each name, where its value came from.
     """
 
-    builder: Annotated[str, Field(min_length=1)] = "rules"
+    builder: Annotated[str, Field(min_length=1)] = "nano"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 100.0
     cache_memory_mb: Annotated[int, Field(ge=0)] = 1024

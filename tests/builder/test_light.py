@@ -174,8 +174,8 @@ def test_it_plans_where_torch_and_transformers_cannot_be_imported(folder: Path, 
 @pytest.mark.parametrize(
     ("hidden", "hint"),
     [
-        (("onnxruntime", "torch"), "install onnxruntime (the extra 'nano')"),
-        (("llguidance",), "install llguidance (the extra 'nano')"),
+        (("onnxruntime", "torch"), "install onnxruntime, or plan by rules"),
+        (("llguidance",), "install llguidance, or plan by rules"),
     ],
 )
 def test_without_what_it_needs_the_error_says_what_to_install(
@@ -185,7 +185,7 @@ def test_without_what_it_needs_the_error_says_what_to_install(
         monkeypatch.setitem(sys.modules, name, None)  # what Python itself does to forbid an import
     with pytest.raises(SettingsError) as caught:
         open_builder(str(folder))
-    assert caught.value.hint == hint
+    assert str(caught.value.hint).startswith(hint)
     assert caught.value.code == "not_installed"
 
 

@@ -255,3 +255,8 @@ def test_the_hints_lean_on_the_tool_that_is_chosen_for_some_words() -> None:
     assert lean(["<at>", "<w_4>", "<w_5>"]) == {"<T:crop>": -0.5, "<T:crop it>": 3.0}
     assert lean(["<on>", "<w_4>", "<w_5>"]) == lean(["<w_4>"]) == lean([]) == {}
     assert Pointing(Vocabulary.of(registry).tools).lean(request("crop it")) is None
+    asked = replace(request("make it brighter, let it rain", RAIN), fold=3)
+    near, far = hinting().lean(asked), hinting().lean(replace(asked, instruction="make it brighter, 旋转"))
+    assert near is not None
+    assert far is not None
+    assert near(["<at>", "<w_4>", "<w_6>"])["<t_0>"] > far(["<at>", "<w_4>", "<w_5>"])["<t_0>"]

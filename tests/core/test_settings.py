@@ -9,13 +9,15 @@ import pytest
 from lego.core.errors import SettingsError
 from lego.core.settings import Settings
 
+pytestmark = pytest.mark.default_builder
+
 
 def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lego.toml").write_text("seed = 1\nworkers = 3\ntimeout = 5")
     monkeypatch.setenv("LEGO_SEED", "2")
     monkeypatch.setenv("LEGO_WORKERS", "4")
     settings = Settings.load({"seed": 3, "builder": None}, tmp_path)
-    assert (settings.seed, settings.workers, settings.timeout, settings.builder) == (3, 4, 5.0, "rules")
+    assert (settings.seed, settings.workers, settings.timeout, settings.builder) == (3, 4, 5.0, "nano")
     sources = settings.sources
     assert (sources["seed"], sources["workers"], sources["builder"]) == ("flag", "LEGO_WORKERS", "default")
     assert sources["timeout"].endswith("lego.toml")

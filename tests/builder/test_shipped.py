@@ -1,0 +1,102 @@
+"""The builder that ships: it plans what people plainly say, also with tools that it never saw, and is small."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lego
+from lego.builder import NANO
+from lego.builder import open as open_builder
+from lego.builder.base import Builder, Request
+from lego.builder.light import Light
+from lego.builder.local import load
+from lego.builder.planning import MAX_TOKENS, lean_of, plan
+from lego.core.errors import PlanError
+from lego.core.registry import registry
+from lego.core.values import Image
+from lego.rl import instructions
+from lego.rl.env import meant
+from lego.rl.invented import tool_of
+
+pytestmark = pytest.mark.default_builder
+LIMIT = 25 << 20  # bytes in the repository
+HELD_OUT = 60  # tasks in words and with tools that it never saw
+RIGHT = 0.42  # share of them that was planned as meant, less what chance takes away
+
+
+@pytest.fixture(scope="module")
+def nano() -> Builder:
+    return open_builder("nano")
+
+
+def test_it_is_the_default_and_small() -> None:
+    assert lego.Editor().builder.name == "nano"
+    assert sum(path.stat().st_size for path in NANO.iterdir()) < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("words", "calls"),
+    [
+        ("make it black and white", [("black_and_white", {})]),
+        ("crop it to 16:9", [("crop", {"ratio": "16:9"})]),
+        ("flip it horizontally", [("flip", {"direction": "horizontal"})]),
+        ("increase the contrast by 20%, then add a vignette", [("contrast", {"contrast": 20}), ("vignette", {})]),
+        ("把照片裁成4:5，再加一点暗角", [("crop", {"ratio": "4:5"}), ("vignette", {})]),
+        ("去掉左边的杯子", [("segment", {"target": "左边的杯子"}), ("remove", {})]),
+    ],
+)  # fmt: skip
+def test_it_plans_what_is_plainly_said(
+    nano: Builder, photos: Path, words: str, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    image = Image.open(photos / "coffee.png")
+    steps = nano.plan(Request(image, words, tuple(registry))).workflow.steps
+    assert [step.tool for step in steps] == [tool for tool, _ in calls]
+    for step, (_, args) in zip(steps, calls, strict=True):
+        assert {name: step.args.get(name) for name in args} == args
+
+
+def test_a_tool_that_it_never_saw_is_used_when_it_is_asked_for_and_only_then(nano: Builder, photos: Path) -> None:
+    image = Image.open(photos / "coffee.png")
+    tools = (*registry, tool_of("[scanlines] Draw dark scanlines, like an old television. | gap: integer 2..16 px = 4"))
+    (step,) = nano.plan(Request(image, "add scanlines, gap 3", tools)).workflow.steps
+    assert (step.tool, step.args["gap"]) == ("scanlines", 3)
+    assert nano.plan(Request(image, "crop it to a square", tools)).workflow.steps[0].tool == "crop"
+
+
+def test_held_out_wishes_are_planned_as_meant(nano: Builder) -> None:
+    """Fails when the prompt, the hints or the weights no longer fit each other."""
+    right = 0
+    for task in itertools.islice(instructions.tasks(registry, "val", seed=3), HELD_OUT):
+        try:
+            right += meant(task, nano.plan(task.request).workflow)
+        except PlanError:
+            right += task.workflow is None
+    assert right >= RIGHT * HELD_OUT
+
+
+def test_it_says_the_same_tokens_with_and_without_torch() -> None:
+    from lego.builder.decode import answers
+
+    light, torch = Light(NANO), load(str(NANO), "cpu")
+    for task in itertools.islice(instructions.tasks(registry, "val", seed=4), 25):
+        texts = []
+        for network in (light, torch):
+            matcher = network.constraint.start(network.form.grammar(task.request))
+            leans = [lean_of(network, task.request)]
+            (found,) = answers(network.start(task.request), [matcher], leans=leans, max_tokens=MAX_TOKENS)
+            texts.append(network.text(found.ids))
+        assert texts[0] == texts[1]
+
+
+def test_what_is_not_clear_enough_is_said_with_the_nearest_plan(small: Image) -> None:
+    network = Light(NANO)
+    assert 0 < network.form.sure < 1
+    network.form.sure = 1.0
+    with pytest.raises(PlanError, match="not clear enough") as caught:
+        plan(network, Request(small, "increase the contrast by 20%", tuple(registry)))
+    assert caught.value.code == "unsure"
+    assert "contrast" in str(caught.value.hint)
