@@ -40,7 +40,7 @@ def _examples(registry: Registry, tools: Sequence[str], random: Random, share: f
     known = {tool.name: tool for tool in registry}
     numbers = {name: number for number, name in enumerate(tools)}
     for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
-        held = phrasings.belongs(phrasing.text, "train") and random.random() < share
+        held = phrasing.within("train") and random.random() < share
         if held and all(name in known for name, _ in phrasing.calls):
             meant = tuple(numbers[name] for name, _ in phrasing.calls)
             for text in _filled(phrasing, known, random):

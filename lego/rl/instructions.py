@@ -28,7 +28,8 @@ CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
 DECLINED = 0.06  # of tasks: nothing here can do it
 MISSING = 0.06  # of tasks: some tools are not on offer; in half of them one that is asked for
-INVENTED = 0.36  # of tasks: cards of made-up tools in front, in most of them one is asked for
+INVENTED = 0.36  # of tasks: cards of made-up tools in front
+ASKED = 0.6  # of these: one is asked for
 SEEN = 0.10  # of tasks: what is wrong with the picture has to be seen
 SPOT = 0.40  # of tasks: what can be named by place or size alone is; which one it is has to be seen
 DRAWN = 0.08  # of tasks: the user drew where
@@ -109,7 +110,7 @@ class _Maker:
         self.by_tool: dict[tuple[int | None, str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
             names = " + ".join(tool for tool, _ in phrasing.calls)
-            if belongs(phrasing.text, words) and all(tool in self.tools for tool, _ in phrasing.calls):
+            if phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
                 key = (self._fold(phrasing.text), phrasing.language, names)
                 self.by_tool.setdefault(key, []).append(phrasing)
         self.names = {
@@ -135,7 +136,7 @@ class _Maker:
         if dice < DECLINED + SEEN and not self.blind:
             return self._seen(random, language)
         cards = self._invented(random) if random.random() < INVENTED and not (self.plain or self.shown) else []
-        wanted = bool(cards) and random.random() < 0.8
+        wanted = bool(cards) and random.random() < ASKED
         for _ in range(TRIES):
             try:
                 return self._made(random, language, cards, wanted)

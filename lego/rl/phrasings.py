@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from lego.builder.words import words_of
 from lego.core.registry import Tool
 
 FOLDER = Path(__file__).parent / "data"
@@ -31,6 +32,7 @@ PLACES: dict[Split, range] = {
     "train": range(14, 100),
     "few": range(14, 31),
 }  # of a hundred
+PLAIN = {"en": 2, "zh": 3}  # words, or Chinese characters, of a phrasing that is in the training in any case
 FOLDS = 4  # of the training's phrasings, see `lego.builder.hints`
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 IMPLIED = re.compile(r"\s+=>\s*")
@@ -56,6 +58,11 @@ class Phrasing:
         """See `language_of`."""
         return language_of(self.text)
 
+    def within(self, split: Split) -> bool:
+        """Is it in this part of the data? The plainest are what people say most: all are learned, none is examined."""
+        plain = len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
+        return split == "train" if plain and split != "few" else belongs(self.text, split)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -80,13 +87,8 @@ def _name_of(card: str) -> str:
     return card[1:].partition("]")[0]
 
 
-def split_of(text: str) -> Split:
-    """Which part of the data a line belongs to, by its letters alone: 8 of 100 for the test, 6 for validation."""
-    return next(split for split in PLACES if belongs(text, split))
-
-
 def belongs(text: str, split: Split) -> bool:
-    """Is a line in this part of the data?"""
+    """Is a line in this part of the data, by its letters alone? Of 100, 8 are for the test, 6 for validation."""
     return _digest(text) % 100 in PLACES[split]
 
 

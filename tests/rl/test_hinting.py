@@ -25,7 +25,7 @@ def named(hints: Hints, split: phrasings.Split, fold: int | None = None) -> floa
     tools = {tool.name: tool for tool in registry}
     model = hints.whole if fold is None else hints.folds[fold]
     random, right, count = Random(2), 0, 0
-    chosen: list[Phrasing] = [p for p in phrasings.of_tools() if phrasings.belongs(p.text, split)]
+    chosen: list[Phrasing] = [p for p in phrasings.of_tools() if p.within(split)]
     for phrasing in Random(3).sample(chosen, len(chosen)):
         if fold is not None and fold_of(phrasing.text) != fold:
             continue

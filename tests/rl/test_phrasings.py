@@ -13,8 +13,10 @@ from lego.core.registry import Tool, registry
 from lego.rl import phrasings, slots
 from lego.rl.clauses import CHOICE, PIECE
 from lego.rl.invented import tool_of
-from lego.rl.phrasings import Phrasing, belongs, split_of
+from lego.rl.phrasings import Phrasing, Split, belongs
 
+PARTS: tuple[Split, ...] = ("train", "val", "test")
+FEW: Split = "few"
 SLOTS = {"it", "thing", "around", "keep", "deg", "deg2"}
 
 
@@ -59,7 +61,8 @@ def test_every_made_up_tool_is_one_and_its_phrasings_fit() -> None:
 
 
 def test_every_tool_that_edits_can_be_asked_for_in_both_languages_in_every_part_of_the_data() -> None:
-    counts = Counter((p.calls[0][0], p.language, split_of(p.text)) for p in phrasings.of_tools() if len(p.calls) == 1)
+    single = [p for p in phrasings.of_tools() if len(p.calls) == 1]
+    counts = Counter((p.calls[0][0], p.language, part) for p in single for part in PARTS if p.within(part))
     helpers = {t.name for t in registry if t.family in ("mask", "segment")} | {"mask_matte"} - {"segment"}
     for tool in registry:
         if tool.name in helpers - {"segment"}:
@@ -72,13 +75,23 @@ def test_every_tool_that_edits_can_be_asked_for_in_both_languages_in_every_part_
 def test_the_parts_of_the_data_share_no_phrasing() -> None:
     seen: dict[str, set[str]] = {}
     for phrasing in phrasings.of_tools():
-        seen.setdefault(phrasing.text, set()).add(split_of(phrasing.text))
-    assert all(len(parts) == 1 for parts in seen.values())
-    shares = Counter(split_of(text) for text in seen)
-    assert 0.83 < shares["train"] / len(seen) < 0.89
-    few = [text for text in seen if belongs(text, "few")]
-    assert 0.17 < len(few) / shares["train"] < 0.23
-    assert all(belongs(text, "train") for text in few)
+        seen.setdefault(phrasing.text, set()).update(part for part in (*PARTS, FEW) if phrasing.within(part))
+    assert all(len(parts - {FEW}) == 1 for parts in seen.values())
+    shares = Counter(part for parts in seen.values() for part in parts)
+    assert 0.84 < shares["train"] / len(seen) < 0.9
+    assert 0.17 < shares[FEW] / shares["train"] < 0.23
+    assert all("train" in parts for parts in seen.values() if FEW in parts)
+
+
+@pytest.mark.parametrize("words", ["delete {thing}", "brighter", "<云>打码", "变亮"])
+def test_the_plainest_phrasings_are_all_for_training(words: str) -> None:
+    assert [part for part in PARTS if Phrasing((), words).within(part)] == ["train"]
+
+
+def test_longer_phrasings_go_where_their_letters_say() -> None:
+    longer = [Phrasing((), f"make {{thing}} number {number} disappear") for number in range(200)]
+    assert all(p.within(part) == belongs(p.text, part) for p in longer for part in PARTS)
+    assert sum(p.within("test") for p in longer) > 5
 
 
 @pytest.mark.parametrize("name", ["nouns_en", "nouns_zh", "texts", "decline"])
