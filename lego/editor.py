@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +18,8 @@ from lego.builder import open as open_builder
 from lego.builder.base import Builder, Plan, Request
 from lego.core.codec import Source, check_suffix, write_whole
 from lego.core.errors import ImageError, WorkflowError
+from lego.core.memory import measured
+from lego.core.models import Pool, shelf
 from lego.core.problems import invalid
 from lego.core.registry import Registry
 from lego.core.registry import registry as default_registry
@@ -168,7 +170,9 @@ class Editor:
         self.builder = open_builder(chosen) if isinstance(chosen, str) else chosen
         disk = self.settings.cache_disk_mb << 20
         cache = Cache(self.settings.cache_memory_mb << 20, self.settings.cache_folder, disk)
-        self.executor = Executor(self.registry, cache, self.settings.workers or None)
+        budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
+        self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets))
+        self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool)
         self.listeners = (on_event,) if on_event else ()
 
     def edit(
@@ -253,7 +257,7 @@ class Editor:
         request = Request(
             image=_picture(given),
             instruction=instruction,
-            tools=tuple(self.registry),
+            tools=tuple(tool for tool in self.registry if tool.runs(self.pool)),
             given=tuple(name for name in given if name != "image"),
             values=given,
         )

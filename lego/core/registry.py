@@ -10,14 +10,15 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
 from lego.core import signature
-from lego.core.errors import ToolDefinitionError
+from lego.core.errors import StepError, ToolDefinitionError
+from lego.core.models import Network, Place, Pool
 from lego.core.signature import Context, Output, Param
 
 P = ParamSpec("P")
@@ -41,17 +42,44 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Engine:
-    """One implementation behind a tool's card; ``requires`` are importable modules it needs."""
+    """One implementation behind a tool's card.
+
+    Attributes:
+        requires: importable modules that it needs.
+        networks: what the pool hands in, by parameter.
+        tile, least_tile: longest side in pixels that it works on at once, as it likes it and the least that makes
+            sense; `Context.tile` tells it, and gets smaller where memory runs out. 0 for what knows no tiles.
+    """
 
     name: str
     function: Callable[..., Any]
     requires: tuple[str, ...] = ()
     version: str = "1"
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    tile: int = 0
+    least_tile: int = 256
 
     @functools.cached_property
     def missing(self) -> list[str]:
         """Required modules that are not installed."""
         return [name for name in self.requires if importlib.util.find_spec(name) is None]
+
+    def lacks(self, pool: Pool | None) -> str:
+        """Why it cannot run here, as a half-sentence; "" if it can."""
+        if self.missing:
+            return f"needs {', '.join(self.missing)}"
+        for network in self.networks.values():
+            if pool is None or pool.find(network.name) is None:
+                return f"needs the weights '{network.name}' (`lego models pull {network.name}`)"
+            try:
+                pool.place(network)
+            except StepError as error:
+                return f"cannot run: {error.message}"
+        return ""
+
+    def places(self, pool: Pool | None) -> list[Place]:
+        """Where its networks would run."""
+        return [pool.place(network) for network in self.networks.values()] if pool else []
 
     @functools.cached_property
     def code(self) -> str:
@@ -101,7 +129,8 @@ class Tool(Generic[P, R]):
         self.version = version
         self.deterministic = deterministic
         self.function = function
-        self.engines = {"embedded": Engine("embedded", function, version=version)}
+        first = next((network.name for network in found.networks.values()), "embedded")
+        self.engines = {first: Engine(first, function, version=version, networks=found.networks)}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the best engine directly, without a workflow; defaults apply, bounds are not checked."""
@@ -115,9 +144,14 @@ class Tool(Generic[P, R]):
         return next((p for p in self.params if p.name == name), None)
 
     def engine(
-        self, name: str, requires: Sequence[str] = (), version: str = "1"
+        self, name: str, requires: Sequence[str] = (), version: str = "1", tile: int = 0
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register a better way of doing the same thing: same parameters, used when ``requires`` can be imported."""
+        """Register a better way of doing the same thing: same parameters, used where what it needs is there.
+
+        Args:
+            requires: modules that must be installed. Networks are parameters: ``net: Annotated[Any, LAMA]``.
+            tile: see `Engine`.
+        """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             found, faults = signature.read(_documented(function, self.doc))
@@ -131,20 +165,33 @@ class Tool(Generic[P, R]):
                 faults.append(f"{found.line}: an engine '{name}' is registered already")
             if faults:
                 raise _faulty(f"engine '{name}' of tool '{self.name}'", function.__code__.co_filename, faults)
-            self.engines[name] = Engine(name, function, tuple(requires), version)
+            self.engines[name] = Engine(name, function, tuple(requires), version, found.networks, tile)
             return function
 
         return register
 
-    def choose(self) -> tuple[Engine, str]:
-        """Return the best engine that can run here, and the reason as a sentence."""
-        skipped: list[str] = []
+    def choose(self, pool: Pool | None = None) -> tuple[Engine, str]:
+        """Return the best engine that can run here, and the reason as a sentence.
+
+        Args:
+            pool: where its networks would come from; without one, only engines without networks can run.
+
+        Raises:
+            StepError: none can (code ``no_engine``).
+        """
+        told: list[str] = []
         for engine in reversed(self.engines.values()):
-            if not engine.missing:
-                reason = f"{engine.name}: {'; '.join(skipped) or 'the best engine of this tool'}"
-                return engine, reason
-            skipped.append(f"{engine.name} needs {', '.join(engine.missing)}")
-        raise AssertionError("the embedded engine needs nothing")
+            lack = engine.lacks(pool)
+            if not lack:
+                told = [*(place.reason for place in engine.places(pool)), *told]
+                return engine, f"{engine.name}: {'; '.join(told) or 'the best engine of this tool'}"
+            told.append(f"{engine.name} {lack}")
+        hint = "install or pull what it needs, or ask for something else"
+        raise StepError(f"'{self.name}' cannot run here: {'; '.join(told)}", hint=hint, code="no_engine")
+
+    def runs(self, pool: Pool | None = None) -> bool:
+        """Is there an engine that can run here?"""
+        return any(not engine.lacks(pool) for engine in self.engines.values())
 
     @property
     def line_of_prompt(self) -> str:
@@ -155,16 +202,13 @@ class Tool(Generic[P, R]):
 
     @property
     def card(self) -> dict[str, Any]:
-        """The tool as data: name, sentence, JSON schema of its arguments, outputs, scope, engine."""
-        engine, reason = self.choose()
+        """The tool as data: name, sentence, JSON schema of its arguments, outputs, scope."""
         return {
             "name": self.name,
             "description": self.sentence,
             "family": self.family,
             "scope": self.scope,
             "version": self.version,
-            "engine": engine.name,
-            "reason": reason,
             "parameters": {
                 "type": "object",
                 "properties": {p.name: p.schema for p in self.params},

@@ -33,6 +33,9 @@ class Settings:
         cache_memory_mb: budget of the cache in memory, in 2^20 bytes.
         cache_disk_mb: budget of the cache on disk; 0 writes nothing there.
         cache_folder: where the cache on disk is.
+        models_folder: where weights are, a folder for each network.
+        models_memory_mb, models_accelerator_mb: budgets of the networks that are held, in 2^20 bytes; 0 takes half of
+            the machine's memory and 90 % of each accelerator's.
         workers: steps that run at once; 0 chooses by the number of cores.
         timeout, step_timeout: seconds for a run and for a step; 0 waits for ever.
         metadata: write workflow and trace into PNG files.
@@ -45,6 +48,9 @@ class Settings:
     cache_memory_mb: Annotated[int, Field(ge=0)] = 1024
     cache_disk_mb: Annotated[int, Field(ge=0)] = 0
     cache_folder: Path = field(default_factory=_cache_folder)
+    models_folder: Path = field(default_factory=lambda: _cache_folder() / "models")
+    models_memory_mb: Annotated[int, Field(ge=0)] = 0
+    models_accelerator_mb: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     timeout: Annotated[float, Field(ge=0)] = 0.0
     step_timeout: Annotated[float, Field(ge=0)] = 0.0

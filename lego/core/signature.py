@@ -8,7 +8,7 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
@@ -17,6 +17,7 @@ from PIL import ImageColor
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from lego.core.models import Network
 from lego.core.values import Image, Mask
 
 STEP = 0.01  # step of a number that names none: fine enough for every slider, and decoding stays finite
@@ -36,11 +37,13 @@ class Context:
         seed: the step's own seed, derived from the run's.
         device: where networks run: "cpu", "cuda", "mps".
         progress: report the share done, 0..1; cancelling and time-outs take hold here.
+        tile: longest side in pixels that an engine is to work on at once; 0 leaves it to the engine.
     """
 
     seed: int = 0
     device: str = "cpu"
     progress: Callable[[float], None] = field(default=lambda share: None)
+    tile: int = 0
 
 
 def _color(text: str) -> str:
@@ -152,7 +155,12 @@ class Output:
 
 @dataclass(frozen=True)
 class Signature:
-    """What `read` found in a function."""
+    """What `read` found in a function.
+
+    Attributes:
+        context: the parameter that gets a `Context`, None if there is none.
+        networks: what the pool hands in, by parameter.
+    """
 
     sentence: str
     doc: str
@@ -160,6 +168,7 @@ class Signature:
     outputs: tuple[Output, ...]
     context: str | None
     line: int
+    networks: Mapping[str, Network] = field(default_factory=dict)
 
 
 def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
@@ -172,12 +181,15 @@ def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
     except Exception as error:  # a name in an annotation may raise anything
         return Signature("", "", (), (), None, line), [f"{line}: the annotations cannot be read: {error}"]
     params, context = [], None
+    networks: dict[str, Network] = {}
     for parameter in inspect.signature(function).parameters.values():
         at = lines.get(parameter.name, line)
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             faults.append(f"{at}: '{parameter}' cannot be named in a workflow; give each parameter a name of its own")
         elif hints.get(parameter.name) is Context:
             context = parameter.name
+        elif network := _network(hints.get(parameter.name)):
+            networks[parameter.name] = network
         elif parameter.name not in hints:
             faults.append(f"{at}: parameter '{parameter.name}' has no type; allowed: {_allowed()}")
         else:
@@ -187,7 +199,13 @@ def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
     outputs, found = _outputs(hints.get("return"))
     sentence, doc, more = _docstring(function)
     faults.extend(f"{line}: {fault}" for fault in found + more)
-    return Signature(sentence, doc, tuple(params), outputs, context, line), faults
+    return Signature(sentence, doc, tuple(params), outputs, context, line, networks), faults
+
+
+def _network(hint: Any) -> Network | None:
+    """The network that ``Annotated[Any, NETWORK]`` declares."""
+    found = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((item for item in found if isinstance(item, Network)), None)
 
 
 def _param(parameter: inspect.Parameter, hint: Any) -> tuple[Param, list[str]]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lego.core.errors import CancelledError, StepError, StepTimeoutError
+from lego.core.memory import CPU
+from lego.core.models import Pool
 from lego.core.registry import Engine, Registry
 from lego.core.registry import registry as default_registry
 from lego.core.signature import Context
@@ -22,7 +24,8 @@ from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Threads
 from lego.executor.cache import Cache, Outputs
-from lego.executor.step import call, key_of, resolve
+from lego.executor.ladder import climb
+from lego.executor.step import key_of, resolve
 
 POLL = 0.05  # seconds between looks at the cancel token while steps run
 WORTH_TELLING = 0.01  # progress events closer together than this share are left out
@@ -65,7 +68,7 @@ class Executor:
         registry: the tools.
         cache: outputs by content, shared by all runs of this executor.
         workers: how many steps run at once.
-        device: where networks run; part of the cache key.
+        pool: where the networks of the tools come from; without one, engines without networks run.
     """
 
     def __init__(
@@ -73,13 +76,13 @@ class Executor:
         registry: Registry | None = None,
         cache: Cache | None = None,
         workers: int | None = None,
-        device: str = "cpu",
+        pool: Pool | None = None,
     ) -> None:
         self.registry = default_registry if registry is None else registry
         self.cache = Cache() if cache is None else cache
         self.threads = Threads(workers)
         weakref.finalize(self, self.threads.close)
-        self.device = device
+        self.pool = pool
 
     def run(
         self,
@@ -105,6 +108,7 @@ class Executor:
 
         Raises:
             WorkflowError: the workflow has problems; nothing was run.
+            StepError: a tool has no engine that can run here (code ``no_engine``); nothing was run.
         """
         kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
         bound, results = workflow.bind(self.registry, kinds)
@@ -131,6 +135,7 @@ class _Task:
     reason: str
     key: str
     seed: int
+    device: str
     waits: int = 0
     children: list[str] = field(default_factory=list)
     started: float = 0.0
@@ -171,13 +176,15 @@ class _Job:
         engines: dict[str, tuple[Engine, str]] = {}
         for item in bound:
             if item.tool.name not in engines:
-                engines[item.tool.name] = item.tool.choose()
+                engines[item.tool.name] = _chosen(item, self.executor.pool)
             engine, reason = engines[item.tool.name]
-            key, own_seed = key_of(item, engine, self.executor.device, seed, keys, digests)
+            places = engine.places(self.executor.pool)
+            key, own_seed = key_of(item, engine, places, seed, keys, digests)
             if not item.tool.deterministic:
                 key = f"{key}-{uuid.uuid4().hex}"  # its children must not be served results of another run
             keys[item.step.id] = key
-            tasks[item.step.id] = _Task(item, engine, reason, key, own_seed)
+            device = next((place.device for place in places), CPU)
+            tasks[item.step.id] = _Task(item, engine, reason, key, own_seed, device)
         return tasks
 
     def run(self) -> Run:
@@ -261,7 +268,7 @@ class _Job:
     def _work(self, task: _Task, args: dict[str, Any]) -> bool:
         """Run in any thread: compute, or wait for who computes; put the outcome into the news. Was it given up?"""
         name = task.bound.step.id
-        context = Context(task.seed, self.executor.device, self._reporter(task))
+        context = Context(task.seed, task.device, self._reporter(task), task.engine.tile)
         cache = self.executor.cache
         start = time.monotonic()
         try:
@@ -270,10 +277,11 @@ class _Job:
                 outputs = cache.get(task.key)
                 cached = outputs is not None
                 if outputs is None:
-                    outputs = call(task.bound, task.engine, args, context)
-                    seconds = time.monotonic() - start
+                    made = climb(task.bound, task.engine, args, context, self.executor.pool, lambda: self._stop(task))
+                    outputs, seconds = made.outputs, time.monotonic() - start
+                    task.reason = "; ".join([task.reason, *made.reasons])
                     self._stop(task)
-                    if task.bound.tool.deterministic:
+                    if task.bound.tool.deterministic and not made.other:
                         cache.put(task.key, outputs, seconds)
             self.news.put((name, outputs, time.monotonic() - start, cached))
         except StepError as error:
@@ -387,3 +395,11 @@ class _Job:
 
 def _summary(value: Any) -> str:
     return value.digest if isinstance(value, Image | Mask) else repr(value)
+
+
+def _chosen(item: Bound, pool: Pool | None) -> tuple[Engine, str]:
+    try:
+        return item.tool.choose(pool)
+    except StepError as error:
+        error.where = f"{item.step.id} ({item.tool.name})"
+        raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lego.core.errors import ImageError, LegoError, StepError
+from lego.core.memory import is_out_of_memory
+from lego.core.models import Place
 from lego.core.registry import Engine, Tool
 from lego.core.signature import Context
 from lego.core.steps import Ref
@@ -22,15 +24,17 @@ EMPTY = "the mask is empty, so nothing was changed"
 
 
 def key_of(
-    bound: Bound, engine: Engine, device: str, seed: int, keys: Mapping[str, str], given: Mapping[str, str]
+    bound: Bound, engine: Engine, places: Sequence[Place], seed: int, keys: Mapping[str, str], given: Mapping[str, str]
 ) -> tuple[str, int]:
     """Return the content key of a step and the seed of its own.
 
-    The key covers the tool, its version, the engine with its code, the device, the arguments by content, and the seed
-    if the tool takes one; a reference counts by the key of its parent. Two steps that would do the same share a key.
+    The key covers the tool, its version, the engine with its code, where its networks run, the arguments by content,
+    and the seed if the tool takes one; a reference counts by the key of its parent. Two steps that would do the same
+    share a key.
     """
     args = {name: _part(value, keys, given) for name, value in bound.args.items()}
-    facts = [bound.tool.name, bound.tool.version, engine.name, engine.version, engine.code, device, args]
+    networks = [[place.weights, place.device, place.precision] for place in places]
+    facts = [bound.tool.name, bound.tool.version, engine.name, engine.version, engine.code, networks, args]
     own = _digest(facts)
     if not bound.tool.context:
         return own, 0
@@ -58,10 +62,10 @@ def call(bound: Bound, engine: Engine, args: dict[str, Any], context: Context) -
         raise
     except LegoError as error:
         raise StepError(str(error), where=where, hint=error.hint, code=error.code, **error.details) from error
-    except MemoryError as error:
-        hint = "use a smaller picture, or close other programs"
-        raise StepError("out of memory", where=where, hint=hint, code="out_of_memory") from error
     except Exception as error:  # the boundary: a tool is anybody's code
+        if is_out_of_memory(error):  # its traceback would keep alive what filled the memory
+            hint = "use a smaller picture, or close other programs"
+            raise StepError("out of memory", where=where, hint=hint, code="out_of_memory") from None
         fault = f"{type(error).__name__}: {error}"
         hint = "change its arguments, or report this to the tool's author"
         raise StepError(fault, where=where, hint=hint) from error

@@ -1,0 +1,390 @@
+"""The model pool: networks are declared by tools, loaded when first used, held while in use, and let go under a budget.
+
+A request for networks waits its turn, takes room for all of them at once, and only then loads what is missing; nobody
+who holds one ever waits for another, so requests cannot block each other. What is idle longest goes first, from an
+accelerator to the memory of the machine if there is room, else away. Networks are built and moved one at a time in the
+whole process: transformers and accelerate patch `torch.nn.Module` while they build, and a move beside it would strand
+weights on the device "meta".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import threading
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from lego.core.errors import StepError
+from lego.core.memory import CPU, release_memory
+
+BUILDING = threading.RLock()  # held while a network is built, moved or patched; see the module
+POLL = 0.1  # seconds between looks at who waits
+PATIENCE = 8  # requests whose networks are there may overtake one that waits for room so often
+MARGIN = 1.1  # of the weights' bytes: buffers and fragments
+Load: TypeAlias = Callable[[Path, str, str], Any]
+Budgets: TypeAlias = Callable[[], Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as a tool declares it: ``net: Annotated[Any, LAMA]``.
+
+    Attributes:
+        name: of its weights; see `lego models list`.
+        load: builds it from the folder of its weights, on a device, in a precision.
+        bytes: of its weights, by precision, the best for an accelerator first; "float32" must be among them.
+        working: bytes that a call takes beside them.
+        shared: may several threads use it at once? Pipelines keep state and may not.
+    """
+
+    name: str
+    load: Load = field(compare=False)
+    bytes: Mapping[str, int] = field(compare=False)
+    working: int = field(default=0, compare=False)
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a network runs, in which precision, and why; ``weights`` tells its files from others of the name."""
+
+    device: str
+    precision: str
+    reason: str
+    weights: str = ""
+
+
+@dataclass
+class Resident:
+    """A network in the pool.
+
+    Attributes:
+        device: where its weights are; another than ``place.device`` while it is set aside.
+        size: bytes of its weights there.
+        users: requests that hold it.
+        used: when it was last asked for; larger is later.
+    """
+
+    network: Network
+    place: Place
+    device: str
+    size: int
+    users: int = 0
+    used: int = 0
+    net: Any = None
+    broken: BaseException | None = None
+    ready: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class Counts:
+    """What the pool has done."""
+
+    requests: int = 0
+    loads: int = 0
+    evictions: int = 0
+    offloads: int = 0
+
+
+class Pool:
+    """Holds networks under a budget of bytes for each device.
+
+    Args:
+        find: gives the folder of a network's weights by name, or None.
+        budgets: bytes by device, or what finds them when first asked; "cpu" is the memory of the machine. Devices
+            without one are not used.
+    """
+
+    def __init__(self, find: Callable[[str], Path | None], budgets: Mapping[str, int] | Budgets) -> None:
+        self.find, self._budgets = find, budgets
+        self.counts = Counts()
+        self._residents: dict[tuple[Network, str, str], Resident] = {}
+        self._leaving: list[Resident] = []  # no longer offered, but their bytes are not free yet
+        self._working: Counter[str] = Counter()
+        self._queue: deque[_Turn] = deque()
+        self._changed = threading.Condition()
+        self._ticks = itertools.count()
+        self._held = threading.local()
+        self._released: weakref.WeakSet[Any] = weakref.WeakSet()  # let go here; alive means that somebody kept it
+
+    @functools.cached_property
+    def budgets(self) -> Mapping[str, int]:
+        """Bytes by device."""
+        return self._budgets() if callable(self._budgets) else self._budgets
+
+    def place(self, network: Network, device: str | None = None) -> Place:
+        """Choose where a network runs: an accelerator whose budget it fits into, else the processor.
+
+        Args:
+            device: ask for this one.
+
+        Raises:
+            StepError: no budget is large enough (code ``out_of_memory``).
+        """
+        told: list[str] = []
+        for name in [device] if device else sorted(self.budgets, key=lambda name: name == CPU):
+            precisions = [p for p in network.bytes if name != CPU] or ["float32"]
+            for precision in precisions:
+                needed = round(MARGIN * network.bytes[precision]) + network.working
+                if needed <= self.budgets.get(name, 0):
+                    why = "; ".join([f"{_megabytes(needed)} of {_megabytes(self.budgets[name])} in {precision}", *told])
+                    return Place(name, precision, f"{name}: {why}", self._weights(network))
+                told.append(f"{name} in {precision} would need {_megabytes(needed)}")
+        hint = "raise the budget (`lego doctor` shows it), or use the embedded engine"
+        raise StepError(f"'{network.name}' is too large: {'; '.join(told)}", hint=hint, code="out_of_memory")
+
+    @contextlib.contextmanager
+    def use(
+        self, *networks: Network, device: str | None = None, stop: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Hand out networks, loaded and on their device, for the length of a ``with`` block.
+
+        Args:
+            networks: all that are needed at once.
+            device: where they are to run; None chooses for each.
+            stop: called while waiting; may raise.
+
+        Raises:
+            StepError: they do not fit (code ``out_of_memory``), or their weights are not there (``no_weights``).
+            RuntimeError: this thread holds networks already. Ask for all of them at once.
+        """
+        if getattr(self._held, "now", False):
+            raise RuntimeError("networks are asked for by a thread that holds some: ask for all of them at once")
+        turn = _Turn([(network, self.place(network, device)) for network in networks])
+        self._check_together(turn)
+        self._held.now = True
+        try:
+            with self._taken(turn, stop) as residents:
+                for resident in residents:
+                    self._ready(resident, stop)
+                yield tuple(resident.net for resident in residents)
+        finally:
+            self._held.now = False
+
+    def unload(self, name: str | None = None) -> list[str]:
+        """Let idle networks go, all or those of one name; return the names of those that went."""
+        with self._changed:
+            gone = [r for r in self._residents.values() if not r.users and name in (None, r.network.name)]
+            self._leave(gone)
+        self._evict(gone)
+        return [resident.network.name for resident in gone]
+
+    def rows(self) -> list[tuple[str, str, str, int, int]]:
+        """Return name, device, precision, bytes and users of every network that is held, the latest used first."""
+        with self._changed:
+            held = sorted(self._residents.values(), key=lambda r: -r.used)
+        return [(r.network.name, r.device, r.place.precision, r.size, r.users) for r in held]
+
+    def kept(self) -> list[Any]:
+        """Return networks that the pool let go and that somebody still holds: their bytes are in no budget."""
+        return list(self._released)
+
+    def _weights(self, network: Network) -> str:
+        """What tells the files of a network from others that lay there before."""
+        folder = self.find(network.name)
+        return f"{network.name} {folder.stat().st_mtime_ns}" if folder else network.name
+
+    def _check_together(self, turn: _Turn) -> None:
+        for device, needed in turn.needs().items():
+            if needed > self.budgets[device]:
+                names = ", ".join(network.name for network, _ in turn.wanted)
+                hint = "raise the budget (`lego doctor` shows it), or use the embedded engine"
+                message = f"{names} need {_megabytes(needed)} together, {device} has {_megabytes(self.budgets[device])}"
+                raise StepError(message, hint=hint, code="out_of_memory")
+
+    @contextlib.contextmanager
+    def _taken(self, turn: _Turn, stop: Callable[[], None]) -> Iterator[list[Resident]]:
+        """Wait for room, and hold it."""
+        with self._changed:
+            self.counts.requests += 1
+            self._queue.append(turn)
+            try:
+                while not self._may_go(turn):
+                    self._changed.wait(POLL)
+                    stop()
+                residents, going = self._hold(turn)
+            finally:
+                self._queue.remove(turn)
+                self._changed.notify_all()
+        try:
+            self._evict(going)
+            yield residents
+        finally:
+            with self._changed:
+                for resident in residents:
+                    resident.users -= 1
+                    self._working[resident.place.device] -= resident.network.working
+                    if resident.broken and self._residents.get(_key(resident)) is resident:
+                        del self._residents[_key(resident)]
+                self._changed.notify_all()
+
+    def _may_go(self, turn: _Turn) -> bool:
+        """Is there room now, and is it this one's turn? What is loaded may overtake, but not for ever."""
+        ahead = list(itertools.takewhile(lambda other: other is not turn, self._queue))
+        missing = [pair for pair in turn.wanted if not self._there(*pair)]
+        if ahead and (missing or any(other.overtaken >= PATIENCE for other in ahead)):
+            return False
+        if not all(self._free(*pair) for pair in turn.wanted) or self._victims(turn) is None:
+            return False
+        for other in ahead:
+            other.overtaken += 1
+        return True
+
+    def _there(self, network: Network, place: Place) -> bool:
+        resident = self._residents.get((network, place.device, place.precision))
+        return resident is not None and resident.device == place.device
+
+    def _free(self, network: Network, place: Place) -> bool:
+        resident = self._residents.get((network, place.device, place.precision))
+        return resident is None or network.shared or not resident.users
+
+    def _victims(self, turn: _Turn) -> list[Resident] | None:
+        """Which idle networks have to go, the longest idle first; None if that is not enough yet."""
+        mine = [_key_of(*pair) for pair in turn.wanted]
+        chosen: list[Resident] = []
+        for device, needed in self._missing(turn).items():
+            free = self.budgets[device] - self._used(device)
+            idle = [r for key, r in self._residents.items() if r.device == device and not r.users and key not in mine]
+            for resident in sorted(idle, key=lambda r: r.used):
+                if needed <= free:
+                    break
+                chosen.append(resident)
+                free += resident.size
+            if needed > free:
+                return None
+        return chosen
+
+    def _missing(self, turn: _Turn) -> dict[str, int]:
+        """Bytes that a request needs on each device beside what is there."""
+        needed: dict[str, int] = {}
+        for network, place in turn.wanted:
+            weights = 0 if self._there(network, place) else round(MARGIN * network.bytes[place.precision])
+            needed[place.device] = needed.get(place.device, 0) + weights + network.working
+        return needed
+
+    def _used(self, device: str) -> int:
+        held = [*self._residents.values(), *self._leaving]
+        return sum(r.size for r in held if r.device == device) + self._working[device]
+
+    def _hold(self, turn: _Turn) -> tuple[list[Resident], list[Resident]]:
+        """Book the room; return what is held and what has to go first."""
+        going = self._victims(turn)
+        assert going is not None
+        self._leave(going)
+        residents = []
+        for network, place in turn.wanted:
+            resident = self._residents.get(_key_of(network, place))
+            if resident is None:
+                resident = Resident(network, place, place.device, round(MARGIN * network.bytes[place.precision]))
+                self._residents[_key_of(network, place)] = resident
+            elif resident.device != place.device:  # set aside: it comes back
+                resident.ready.clear()
+                resident.device = place.device
+            resident.users += 1
+            resident.used = next(self._ticks)
+            self._working[place.device] += network.working
+            residents.append(resident)
+        return residents, going
+
+    def _leave(self, going: list[Resident]) -> None:
+        for resident in going:
+            del self._residents[_key(resident)]
+            self._leaving.append(resident)
+
+    def _evict(self, going: list[Resident]) -> None:
+        """Set networks aside, or let them go; then their bytes are free."""
+        if not going:
+            return
+        with BUILDING:
+            for resident in going:
+                if not self._set_aside(resident):
+                    if resident.net is not None:
+                        with contextlib.suppress(TypeError):  # not everything can be referred to weakly
+                            self._released.add(resident.net)
+                    resident.net = None
+                    self.counts.evictions += 1
+            release_memory()
+        with self._changed:
+            self._leaving = [resident for resident in self._leaving if resident not in going]
+            self._changed.notify_all()
+
+    def _set_aside(self, resident: Resident) -> bool:
+        """Move a network from an accelerator to the memory of the machine, if there is room."""
+        if resident.device == CPU or not hasattr(resident.net, "to"):
+            return False
+        with self._changed:
+            if self._used(CPU) + resident.size > self.budgets.get(CPU, 0):
+                return False
+            aside = Resident(resident.network, resident.place, CPU, resident.size, used=resident.used, net=resident.net)
+            self._residents[_key(resident)] = aside
+        aside.net.to(CPU)
+        aside.ready.set()
+        resident.net = None
+        self.counts.offloads += 1
+        return True
+
+    def _ready(self, resident: Resident, stop: Callable[[], None]) -> None:
+        """Load a network, or bring it back, unless another request does."""
+        with BUILDING:
+            if not resident.ready.is_set():
+                self._fill(resident)
+        if resident.broken:
+            raise resident.broken
+
+    def _fill(self, resident: Resident) -> None:
+        network, place = resident.network, resident.place
+        try:
+            if resident.net is not None:
+                resident.net.to(place.device)
+            else:
+                folder = self.find(network.name)
+                if folder is None:
+                    hint = f"run `lego models pull {network.name}`"
+                    raise StepError(f"the weights of '{network.name}' are not here", hint=hint, code="no_weights")
+                resident.net = network.load(folder, place.device, place.precision)
+                self.counts.loads += 1
+        except BaseException as error:
+            resident.broken = error
+        resident.ready.set()
+
+
+@dataclass(eq=False)
+class _Turn:
+    """A request that waits."""
+
+    wanted: list[tuple[Network, Place]]
+    overtaken: int = 0
+
+    def needs(self) -> dict[str, int]:
+        needed: dict[str, int] = {}
+        for network, place in self.wanted:
+            more = round(MARGIN * network.bytes[place.precision]) + network.working
+            needed[place.device] = needed.get(place.device, 0) + more
+        return needed
+
+
+def shelf(folder: Path) -> Callable[[str], Path | None]:
+    """Return what finds weights by name in a folder that has one folder for each."""
+
+    def find(name: str) -> Path | None:
+        return folder / name if (folder / name).is_dir() else None
+
+    return find
+
+
+def _key_of(network: Network, place: Place) -> tuple[Network, str, str]:
+    return network, place.device, place.precision
+
+
+def _key(resident: Resident) -> tuple[Network, str, str]:
+    return _key_of(resident.network, resident.place)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:,.0f} MB"
