@@ -236,3 +236,28 @@ def test_help_names_every_command() -> None:
     text = lego("--help").stdout
     for command in ("edit", "plan", "run", "tools", "doctor", "--install-completion"):
         assert command in text
+
+
+def test_networks_are_listed_checked_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEGO_MODELS_FOLDER", str(tmp_path))
+    (tmp_path / "yolox").mkdir()
+    (tmp_path / "yolox" / "net.onnx").write_bytes(b"123")
+    listed = lego("models", "list").stdout
+    assert "CIDAS" not in listed
+    assert "preset basic: yolox, deeplab, clipseg" in listed
+    assert "put there by hand" not in listed
+    assert "here     0 MB" in lego("models", "info", "yolox").stdout
+    assert lego("models", "check").stdout == "ok   yolox\n"
+    refused(lego("models", "check", "deeplab"), "1 of 1 are not whole")
+    assert "yolox: 0 MB freed" in lego("models", "rm", "yolox").stdout
+    assert not (tmp_path / "yolox").exists()
+    refused(lego("models", "pull", "yolo"), "there are no weights 'yolo'", "did you mean 'yolox'?")
+
+
+def test_engines_are_told_with_their_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEGO_MODELS_FOLDER", str(tmp_path))
+    told = lego("tools", "--engines").stdout
+    assert "clipseg needs the weights" in " ".join(told.split())
+    cards = {card["name"]: card for card in json.loads(lego("tools", "--json").stdout)}
+    assert cards["segment"]["engine"] == "embedded"
+    assert "lego models pull yolox" in cards["segment"]["reason"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from lego.core.models import has_torchvision
 
 # the processors of these also read films, and cannot be made without torchvision; ours has no films
 FILMED = {
@@ -24,7 +24,7 @@ def load_processor(folder: str | Path) -> Any:
     from transformers import AutoConfig, AutoProcessor
 
     kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-    if kind not in FILMED or _has_torchvision():
+    if kind not in FILMED or has_torchvision():
         return AutoProcessor.from_pretrained(folder, local_files_only=True)
     from transformers import AutoTokenizer
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -55,23 +55,6 @@ def picture_processor(kind: str) -> Any:
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
     return type(name, (original,), {"__init__": __init__, "__module__": __name__, "__doc__": original.__doc__})
-
-
-def hide_broken_torchvision() -> None:
-    """Let transformers find no torchvision rather than one that cannot be imported, which breaks all its models.
-
-    It looks only whether the package is there; one built for another torch fails on import.
-    """
-    if find_spec("torchvision") is not None and not _has_torchvision():
-        sys.modules["torchvision"] = None  # type: ignore[assignment]
-
-
-def _has_torchvision() -> bool:
-    try:
-        importlib.import_module("torchvision")
-    except Exception:  # a build for another torch fails in many ways, and then is as good as none
-        return False
-    return True
 
 
 def _template(folder: Path, tokenizer: Any) -> str | None:

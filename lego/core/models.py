@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import itertools
+import sys
 import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -376,6 +379,24 @@ def shelf(folder: Path) -> Callable[[str], Path | None]:
         return folder / name if (folder / name).is_dir() else None
 
     return find
+
+
+def hide_broken_torchvision() -> None:
+    """Let transformers find no torchvision rather than one that cannot be imported, which breaks all its models.
+
+    It looks only whether the package is there; one built for another torch fails on import.
+    """
+    if find_spec("torchvision") is not None and not has_torchvision():
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
+
+
+def has_torchvision() -> bool:
+    """Is there one that can be imported?"""
+    try:
+        importlib.import_module("torchvision")
+    except Exception:  # a build for another torch fails in many ways, and then is as good as none
+        return False
+    return True
 
 
 def _key_of(network: Network, place: Place) -> tuple[Network, str, str]:

@@ -32,3 +32,4 @@ from lego.tools import (
     tone,
     watermark,
 )
+from lego.tools.neural import segment as neural_segment  # engines of the tools above

@@ -5,12 +5,13 @@ Measured on the seven photographs of docs/photos: see the table in docs/finding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from lego.core.codec import Pixels
+from lego.tools.finders.candidates import Candidate, candidate, chosen
 from lego.tools.finders.regions import (
     BACK,
     FRONT,
@@ -49,15 +50,6 @@ MOST_RIVALS = 4  # that a note names
 RIVAL = 0.10  # a region of this share of the best one's weight counts too
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One connected region of the colour: where, how heavy, its centre in shares of width and height."""
-
-    mask: Bools
-    weight: float
-    center: tuple[float, float]
-
-
 def find(pixels: Pixels, name: str, choose: str = "") -> Found:
     """Return the regions of a colour.
 
@@ -69,18 +61,18 @@ def find(pixels: Pixels, name: str, choose: str = "") -> Found:
     """
     lab = lab_of(pixels)
     hue = _hue(pixels, name)
-    weight = _weight(lab, hue, name)
-    found = _candidates(weight, hue)
+    weights = _weight(lab, hue, name)
+    found = _candidates(weights, hue)
     if not any(c.mask.any() for c in found):
-        return Found(np.zeros(weight.shape, np.bool_), 0.0, (f"nothing {name} was found",))
+        return Found(np.zeros(weights.shape, np.bool_), 0.0, (f"nothing {name} was found",))
     taken = chosen(found, choose)
     if not taken:
-        return Found(np.zeros(weight.shape, np.bool_), 0.0, (f"found only {_count(len(found), name)}",))
+        return Found(np.zeros(weights.shape, np.bool_), 0.0, (f"found only {_count(len(found), name)}",))
     mask = np.any([c.mask for c in taken], axis=0)
     mask = _tidied(pixels, mask)
     total = sum(c.weight for c in found)
     share = sum(c.weight for c in taken) / total if choose else max(c.weight for c in found) / total
-    purity = float(weight[mask].mean()) if mask.any() else 0.0
+    purity = float(weights[mask].mean()) if mask.any() else 0.0
     parts_of_it = 0.35 * separation(lab, mask) + 0.20 * edge_share(pixels, mask)
     confidence = parts_of_it + 0.25 * (1.0 if choose else share) + 0.20 * purity
     notes = [f"found {_count(len(taken), name)}; what it is cannot be checked by colour"]
@@ -92,19 +84,9 @@ def find(pixels: Pixels, name: str, choose: str = "") -> Found:
     return Found(_whole(mask, lab, hue), round(confidence, 3), tuple(notes))
 
 
-def chosen(found: list[Candidate], choose: str) -> list[Candidate]:
-    """Return the candidates that a place word or an ordinal picks."""
-    keys = {
-        "left": lambda c: c.center[0], "right": lambda c: -c.center[0], "top": lambda c: c.center[1],
-        "bottom": lambda c: -c.center[1], "largest": lambda c: -c.mask.sum(), "smallest": lambda c: c.mask.sum(),
-        "center": lambda c: np.hypot(c.center[0] - 0.5, c.center[1] - 0.5),
-    }  # fmt: skip
-    if choose in keys:
-        return [min(found, key=keys[choose])]
-    if choose:
-        number, _, side = choose.partition(" ")
-        return sorted(found, key=keys[side])[int(number) - 1 : int(number)]
-    return found
+def weight(pixels: Pixels, name: str) -> Plane:
+    """Return how much each pixel has a colour of `HUES`, 0..1, by itself."""
+    return _weight(lab_of(pixels), _hue(pixels, name), name)
 
 
 def _hue(pixels: Pixels, name: str) -> Plane:
@@ -154,10 +136,7 @@ def _candidates(weight: Plane, hue: Plane) -> list[Candidate]:
     for part in sorted((p for whole in even for p in parts(whole)), key=lambda p: -int(p.sum())):
         if part.mean() < MIN_SHARE:
             break
-        rows, columns = np.nonzero(part)
-        center = (float(columns.mean() / part.shape[1]), float(rows.mean() / part.shape[0]))
-        heavy = float(weight[part].sum()) * (1 - 0.6 * min(1.0, 2 * frame_share(part)))
-        found.append(Candidate(part, heavy, center))
+        found.append(candidate(part, float(weight[part].sum()) * (1 - 0.6 * min(1.0, 2 * frame_share(part)))))
     best = max((c.weight for c in found), default=0.0)
     things = [c for c in found if c.weight >= RIVAL * best]
     return _joined(things, [c for c in found if c.weight < RIVAL * best], hue)

@@ -37,6 +37,13 @@ ORDINALS: dict[str, str] = {
     "first": "1", "1st": "1", "second": "2", "2nd": "2", "third": "3", "3rd": "3", "fourth": "4", "4th": "4", "fifth": "5",
     "第一": "1", "第二": "2", "第三": "3", "第四": "4", "第五": "5",
 }  # fmt: skip
+FILLERS = (
+    "the", "a", "an", "this", "that", "these", "those", "my", "our", "your", "his", "her", "their", "on", "in", "at",
+    "of", "to", "side", "corner", "one", "most", "very", "边", "侧", "面", "方", "的", "角", "色", "我",
+)  # fmt: skip
+COUNTED = re.compile(
+    r"(?:第?[一二两三四五六七八九十几]|最[左右大小]的?|那|这|每)[只个位辆条张头匹架艘朵棵座幅]?"
+)  # with measure words
 
 
 @dataclass(frozen=True)
@@ -86,4 +93,17 @@ def read(target: str) -> Wanted:
         return Wanted("grey")
     if says(FLOWERS) and not choose:
         return Wanted("flower")
-    return Wanted("all" if says(ALL) else "thing")
+    return Wanted("all") if says(ALL) else Wanted("thing", choose=choose)
+
+
+def noun_of(target: str) -> str:
+    """Return what a thing is called, in small letters, without articles, place, number and colour."""
+    chinese = "".join(re.findall(r"[\u3400-\u9fff]+", target))
+    if chinese:
+        chinese = COUNTED.sub("", chinese)
+        for part in sorted((*FILLERS, *PLACES, *ORDINALS, *COLORS, *GREYS), key=len, reverse=True):
+            chinese = chinese if part.isascii() else chinese.replace(part, "")
+        return chinese
+    words = re.findall(r"[a-z0-9]+(?:[-'][a-z]+)*", target.lower().split(" from the ")[0])
+    skipped = {*FILLERS, *PLACES, *ORDINALS, *COLORS, *GREYS}
+    return " ".join(word for word in words if word not in skipped)

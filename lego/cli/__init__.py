@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from lego import __version__
-from lego.core.errors import CancelledError, LegoError, SettingsError
-from lego.core.settings import Settings, terminal_is_plain
+from lego.cli.models import models
+from lego.cli.terminal import Progress, console
+from lego.core.errors import CancelledError, LegoError, SettingsError, StepError
+from lego.core.settings import Settings
 
 if TYPE_CHECKING:
+    from lego.core.models import Pool
     from lego.core.registry import Tool
-    from lego.core.trace import Event
     from lego.editor import Editor, EditResult
 
 OUTPUT = Path("edited.png")
@@ -37,6 +39,7 @@ app = typer.Typer(
 )
 tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_without_command=True)
 app.add_typer(tools, name="tools")
+app.add_typer(models, name="models")
 bench = typer.Typer(help="Measure builders.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
@@ -89,7 +92,7 @@ def edit(
 ) -> None:
     """Edit a picture as the words say."""
     _check_outputs(output, report, image, mask, reference)
-    with _Progress(as_json) as progress:
+    with Progress(as_json) as progress:
         editor = _editor(builder, tools, progress, seed=seed, timeout=timeout)
         result = editor.edit(image, instruction, mask=mask, box=_box(box), references=reference or ())
         _write(result, editor, output, report)
@@ -131,7 +134,7 @@ def run(
 ) -> None:
     """Run a workflow, or repeat the edit of another picture."""
     _check_outputs(output, report, image, mask, reference, workflow)
-    with _Progress(as_json) as progress:
+    with Progress(as_json) as progress:
         editor = _editor(None, tools, progress, seed=seed, timeout=timeout)
         result = editor.run(workflow, image, mask=mask, box=_box(box), references=reference or ())
         _write(result, editor, output, report)
@@ -143,32 +146,37 @@ def list_tools(
     context: typer.Context,
     files: ToolFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
+    engines: Annotated[bool, typer.Option("--engines", help="Tell which engine each would use here, and why.")] = False,
 ) -> None:
     """List the tools, show one, or check your own."""
     if context.invoked_subcommand:
         return
-    registry = _editor(None, files).registry
+    editor = _editor(None, files)
+    chosen = {tool.name: _engine(tool, editor.pool) for tool in editor.registry}
     if as_json:
-        print(json.dumps([tool.card for tool in registry], ensure_ascii=False, indent=2))
+        facts = [{**t.card, **dict(zip(("engine", "reason"), chosen[t.name], strict=True))} for t in editor.registry]
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     from rich.table import Table
 
-    table = Table("tool", "family", "engine", "what it does", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for tool in sorted(registry, key=lambda tool: (tool.family, tool.name)):
-        table.add_row(f"[bold]{tool.name}[/]", tool.family, tool.choose()[0].name, tool.sentence)
-    _console().print(table)
+    last = "why" if engines else "what it does"
+    table = Table("tool", "family", "engine", last, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for tool in sorted(editor.registry, key=lambda tool: (tool.family, tool.name)):
+        name, reason = chosen[tool.name]
+        table.add_row(f"[bold]{tool.name}[/]", tool.family, name, reason if engines else tool.sentence)
+    console().print(table)
 
 
 @tools.command("show")
 def show_tool(name: Annotated[str, typer.Argument(help="The tool's name.")], files: ToolFiles = None) -> None:
     """Show a tool: its parameters with their bounds, its outputs, the words that call it."""
-    registry = _editor(None, files).registry
-    tool = registry.get(name)
+    editor = _editor(None, files)
+    tool = editor.registry.get(name)
     if tool is None:
-        nearest = registry.nearest(name)
+        nearest = editor.registry.nearest(name)
         hint = f"did you mean '{nearest}'?" if nearest else "`lego tools` lists them"
         raise LegoError(f"there is no tool '{name}'", hint=hint, code="unknown_tool")
-    print(_described(tool))
+    print(_described(tool, editor.pool))
 
 
 @tools.command("check")
@@ -237,7 +245,7 @@ def train(
         return print(f"wrote {school.export(out)}")
     made = Recipe.load(recipe).scaled(scale)
     registry, stages = _editor(None, tools).registry, school.stages_of(stage)
-    with _Progress(False) as bar:
+    with Progress(False) as bar:
         made = made.smoke() if smoke else made
         folder = school.train(made, stages, out, registry, resume=resume, listen=bar.learn)
     print(f"wrote {folder}")
@@ -261,10 +269,12 @@ def doctor() -> None:
     for extra, (modules, what) in EXTRAS.items():
         missing = ", ".join(name for name in modules if find_spec(name) is None)
         print(f"  {extra:18} {what}: {'not installed, lacks ' + missing if missing else 'installed'}")
+    budgets = ", ".join(f"{size / 2**20:,.0f} MB on {device}" for device, size in made.pool.budgets.items())
+    print(f"\nnetworks\n  may take {budgets}; they are looked for in {made.settings.models_folder}")
     print(f"\nengines of {len(made.registry)} tools that are not the embedded one, or have a better one to install")
     for tool in made.registry:
         if len(tool.engines) > 1:
-            print(f"  {tool.name:18} {tool.choose()[1]}")
+            print(f"  {tool.name:18} {_engine(tool, made.pool)[1]}")
 
 
 def main() -> None:
@@ -283,7 +293,7 @@ def _fail(error: LegoError, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-def _editor(builder: str | None, files: list[Path] | None, progress: _Progress | None = None, **flags: Any) -> Editor:
+def _editor(builder: str | None, files: list[Path] | None, progress: Progress | None = None, **flags: Any) -> Editor:
     from lego.editor import Editor
 
     settings = Settings.load({"builder": builder, **flags})
@@ -354,8 +364,17 @@ def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) 
         print(f"wrote {' and '.join(written)}")
 
 
-def _described(tool: Tool[..., Any]) -> str:
-    lines = [tool.sentence, "", f"  scope    {tool.scope}", f"  engine   {tool.choose()[1]}"]
+def _engine(tool: Tool[..., Any], pool: Pool) -> tuple[str, str]:
+    """Which engine a tool would use here, and why; "none" if it cannot run."""
+    try:
+        engine, reason = tool.choose(pool)
+    except StepError as error:
+        return "none", error.message
+    return engine.name, reason
+
+
+def _described(tool: Tool[..., Any], pool: Pool) -> str:
+    lines = [tool.sentence, "", f"  scope    {tool.scope}", f"  engine   {_engine(tool, pool)[1]}"]
     lines += [f"  in       {param}{'  - ' + param.description if param.description else ''}" for param in tool.params]
     lines += [f"  out      {output.name}: {output.kind}" for output in tool.outputs]
     lines += [f"  say      {', '.join(phrase.text for phrase in tool.phrases)}"] if tool.phrases else []
@@ -369,51 +388,3 @@ def _complaints() -> list[str]:
     if len(owners) > 1:
         return [f"{' and '.join(owners)} both install cv2, and the last one wins: keep opencv-python-headless"]
     return []
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(no_color=terminal_is_plain(), soft_wrap=not sys.stdout.isatty())
-
-
-class _Progress:
-    """A bar on the terminal that follows the events; silent where nobody looks."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.bar: Any = None
-        self.task: Any = None
-        self.quiet = quiet or not sys.stderr.isatty()
-
-    def __enter__(self) -> _Progress:
-        if not self.quiet:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            console = Console(stderr=True, no_color=terminal_is_plain())
-            self.bar = Progress(*columns, console=console, transient=True)
-            self.task = self.bar.add_task("planning", total=None)
-            self.bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar:
-            self.bar.stop()
-
-    def __call__(self, event: Event) -> None:
-        if not self.bar:
-            return
-        if event.name == "run_started":
-            self.bar.update(self.task, total=event.steps)  # type: ignore[attr-defined]  # told apart by name: no import
-        elif event.name == "step_started":
-            self.bar.update(self.task, description=f"{event.step} {event.tool}")  # type: ignore[attr-defined]
-        elif event.name in ("step_done", "step_failed"):
-            self.bar.advance(self.task)
-
-    def learn(self, at: Any) -> None:
-        """Follow a training run."""
-        if self.bar:
-            left = "" if at.left is None else f", {at.left / 60:.0f} min left"
-            text = f"{at.stage} {at.step}/{at.steps}, loss {at.metrics.get('loss', 0):.3f}{left}"
-            self.bar.update(self.task, total=at.steps, completed=at.step, description=text)

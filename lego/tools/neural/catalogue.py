@@ -1,0 +1,74 @@
+"""The catalogue: every network that a tool here can use, with its source, its size and its licence.
+
+Sizes are those of the files that are fetched. Memory is what the weights take, by precision; a call takes more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+APACHE, MIT = "Apache-2.0", "MIT"
+RAIL = "CreativeML OpenRAIL-M"
+RAIL_XL = "CreativeML OpenRAIL++-M"
+FLUX = "FLUX.1 [dev] Non-Commercial"
+TRANSFORMERS = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors", "*.bin")
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One network.
+
+    Attributes:
+        name: of its folder, and in `lego models`.
+        what: it does, and which tools use it.
+        parameters: how many, in millions.
+        megabytes: to be fetched.
+        licence: its name; ``commercial`` says whether it allows commercial use.
+        hub, revision: its repository on huggingface.co.
+        files: patterns of what is needed of it.
+        gated: an account has to accept the licence first.
+        url, sha256, bytes: of a single file that lies elsewhere.
+    """
+
+    name: str
+    what: str
+    parameters: float
+    megabytes: int
+    licence: str
+    hub: str = ""
+    revision: str = "main"
+    files: tuple[str, ...] = TRANSFORMERS
+    commercial: bool = True
+    gated: bool = False
+    url: str = ""
+    sha256: str = ""
+    bytes: int = 0
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+        return self.url or f"https://huggingface.co/{self.hub}"
+
+    def memory(self, *precisions: str) -> dict[str, int]:
+        """Bytes of the weights, by precision."""
+        return {name: round(self.parameters * 1e6 * BYTES[name]) for name in precisions}
+
+
+_RAW = "https://raw.githubusercontent.com"
+_ALL = (
+    Weights(
+        "yolox", "finds things of 80 kinds by boxes: segment", 0.91, 4, APACHE,
+        url=f"{_RAW}/opencv/opencv_zoo/371cb249700106b50b2f934b7f18df3f9d127473/models/object_detection_yolox/yolox_nano.onnx",
+        sha256="c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d", bytes=3_659_407,
+    ),
+    Weights(
+        "deeplab", "outlines things of 20 kinds: segment", 2.55, 10, "not stated (the code is Apache-2.0)",
+        hub="google/deeplabv3_mobilenet_v2_1.0_513",
+    ),
+    Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
+)  # fmt: skip
+CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
+PRESETS: dict[str, tuple[str, ...]] = {
+    "basic": ("yolox", "deeplab", "clipseg"),  # what a processor runs in seconds
+}
