@@ -32,4 +32,4 @@ from lego.tools import (
     tone,
     watermark,
 )
-from lego.tools.neural import segment as neural_segment  # engines of the tools above
+from lego.tools.neural import outlines  # with it, all engines of the tools above that have networks

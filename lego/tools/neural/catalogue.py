@@ -66,6 +66,23 @@ _ALL = (
         "deeplab", "outlines things of 20 kinds: segment", 2.55, 10, "not stated (the code is Apache-2.0)",
         hub="google/deeplabv3_mobilenet_v2_1.0_513",
     ),
+    Weights(
+        "segment-anything", "outlines what a box or a point marks: segment_box, segment_point, mask_refine",
+        93.7, 375, APACHE,
+        url="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", bytes=375_042_383,
+    ),
+    Weights(
+        "sam", "the same, and with a detector of words: segment", 93.7, 375, APACHE, hub="facebook/sam-vit-base",
+    ),
+    Weights(
+        "grounding-dino", "finds whatever words name, by boxes: segment, with sam", 172.2, 690, APACHE,
+        hub="IDEA-Research/grounding-dino-tiny",
+    ),
+    Weights(
+        "owlv2", "finds whatever words name, by boxes: segment, with sam", 155.0, 620, APACHE,
+        hub="google/owlv2-base-patch16-ensemble",
+    ),
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}

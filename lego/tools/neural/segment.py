@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
-from lego.core.models import Network, hide_broken_torchvision
+from lego.core.models import Network
 from lego.core.signature import Target
 from lego.core.values import Image, Mask
 from lego.tools.finders import color, words
@@ -36,6 +36,7 @@ from lego.tools.finders.regions import (
 )
 from lego.tools.neural.catalogue import CATALOGUE
 from lego.tools.neural.classes import COCO, class_of
+from lego.tools.neural.loading import load_pair
 from lego.tools.pixels import Plane
 from lego.tools.segment import segment
 
@@ -57,7 +58,7 @@ CLIPSEG_GATE = 0.4  # of its likelihood; its authors take .3 to .5
 
 def load_semantic(folder: Path, device: str, precision: str) -> Any:
     """Return model and processor of a semantic segmentation of transformers."""
-    return _loaded(folder, device, precision, "AutoModelForSemanticSegmentation", "AutoImageProcessor")
+    return load_pair(folder, device, precision, "AutoModelForSemanticSegmentation", "AutoImageProcessor")
 
 
 def load_yolox(folder: Path, device: str, precision: str) -> Any:
@@ -69,19 +70,7 @@ def load_yolox(folder: Path, device: str, precision: str) -> Any:
 
 def load_clipseg(folder: Path, device: str, precision: str) -> Any:
     """Return model and processor of CLIPSeg."""
-    return _loaded(folder, device, precision, "CLIPSegForImageSegmentation", "CLIPSegProcessor")
-
-
-def _loaded(folder: Path, device: str, precision: str, model: str, processor: str) -> Any:
-    """Model and processor of a folder, by the names of their classes in transformers."""
-    hide_broken_torchvision()
-    import torch
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    dtype = getattr(torch, precision)
-    net = getattr(transformers, model).from_pretrained(folder, dtype=dtype, local_files_only=True)
-    return net.eval().to(device), getattr(transformers, processor).from_pretrained(folder, local_files_only=True)
+    return load_pair(folder, device, precision, "CLIPSegForImageSegmentation", "CLIPSegProcessor")
 
 
 YOLOX = Network("yolox", load_yolox, CATALOGUE["yolox"].memory("float32"), working=100 << 20, shared=True)
@@ -93,12 +82,12 @@ CLIPSEG = Network(
 
 @segment.engine("yolox")
 def _(image: Image, target: Target, *, net: Annotated[Any, YOLOX]) -> Mask:
-    return _named(image, target, lambda pixels, noun: detected(net, pixels, noun))
+    return named(image, target, lambda pixels, noun: detected(net, pixels, noun))
 
 
 @segment.engine("deeplab", requires=("torch", "transformers"))
 def _(image: Image, target: Target, *, net: Annotated[Any, DEEPLAB]) -> Mask:
-    return _named(image, target, lambda pixels, noun: classified(net, pixels, noun))
+    return named(image, target, lambda pixels, noun: classified(net, pixels, noun))
 
 
 @segment.engine("deeplab and yolox", requires=("torch", "transformers"))
@@ -109,15 +98,15 @@ def _(image: Image, target: Target, *, outlines: Annotated[Any, DEEPLAB], boxes:
             outlines if known & set(_names(noun)) else boxes, pixels, noun
         )
 
-    return _named(image, target, find)
+    return named(image, target, find)
 
 
 @segment.engine("clipseg", requires=("torch", "transformers"))
 def _(image: Image, target: Target, *, net: Annotated[Any, CLIPSEG]) -> Mask:
-    return _named(image, target, lambda pixels, noun: described(net, pixels, noun))
+    return named(image, target, lambda pixels, noun: described(net, pixels, noun))
 
 
-def _named(image: Image, target: str, find: Find) -> Mask:
+def named(image: Image, target: str, find: Find) -> Mask:
     """Find what a target names, and of what was found the one that it means."""
     wanted = words.read(target)
     noun = words.noun_of(target)

@@ -120,7 +120,7 @@ def test_what_a_place_a_number_or_a_colour_picks() -> None:
         return made
 
     def picked(target: str) -> int:
-        mask = engines._named(Image(pixels), target, things)
+        mask = engines.named(Image(pixels), target, things)
         return [share(mask, *box) > 0.9 for box in boxes].index(True) if mask.share < 0.15 else -1
 
     wanted = {
