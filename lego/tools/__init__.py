@@ -32,4 +32,5 @@ from lego.tools import (
     tone,
     watermark,
 )
-from lego.tools.neural import outlines  # with it, all engines of the tools above that have networks
+from lego.tools.neural import fill as neural_fill  # engines of the tools above
+from lego.tools.neural import outlines

@@ -13,7 +13,7 @@ from lego.core.registry import tool
 from lego.core.signature import Context, Thing
 from lego.core.values import Box, Image, Mask
 from lego.tools import piece
-from lego.tools.fill import SURE, take_out, widen
+from lego.tools.fill import SURE, copied, take_out, widen
 from lego.tools.matting import mask_matte
 from lego.tools.piece import Blending, Piece, Shadow
 
@@ -239,7 +239,7 @@ def move(
     at = _goal(image, mask.box, dx, dy, to)
     if at == mask.box[:2]:
         return image.replace(image.pixels)
-    pixels, notes = take_out(image.pixels, core, GROW, context)
+    pixels, notes = take_out(image.pixels, core, GROW, copied(context))
     moved = piece.lay(image.replace(pixels), _lifted(image, mask), at, 1.0, blending, shadow)
     return Image(moved.pixels, moved.alpha, (*notes, *moved.notes))
 
@@ -300,7 +300,7 @@ def resize_object(
     at, notes = _stand(image.size, mask.box, size)
     ground = image
     if (widen(core, GROW) & (_footprint(image.size, thing, at) < SURE)).any():
-        pixels, told = take_out(image.pixels, core, GROW, context)
+        pixels, told = take_out(image.pixels, core, GROW, copied(context))
         ground, notes = image.replace(pixels), (*told, *notes)
     made = piece.lay(ground, thing, at, 1.0, blending, shadow)
     return Image(made.pixels, made.alpha, (*notes, *made.notes))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ LINE_MIN = 8.0
 LOOK = 384  # px of the long side on which lines are looked for
 SIDES = 5.0  # px from a line to its two sides
 DIVIDES = 25.0  # of 255: sides that differ by more are two things
+Fill: TypeAlias = Callable[[Pixels, patchmatch.Bools], patchmatch.Filled]  # of a picture's holes
 DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom to top"
 
 
@@ -61,6 +63,11 @@ def remove(
     Raises:
         RefusedError: the mask covers so much that what is left could not fill it.
     """
+    return removed(image, mask, grow, copied(context))
+
+
+def removed(image: Image, mask: Mask, grow: float, fill: Fill) -> Image:
+    """Remove what a mask covers, with whatever fills holes; the rest as in `remove`."""
     core = mask.pixels >= SURE
     if core.mean() > MOST:
         raise RefusedError(
@@ -71,7 +78,7 @@ def remove(
     if not core.any():
         note = "the mask is too faint to remove anything" if mask.box else "the mask is empty, so nothing was removed"
         return Image(image.pixels, image.alpha, (note,))
-    pixels, notes = take_out(image.pixels, core, grow, context)
+    pixels, notes = take_out(image.pixels, core, grow, fill)
     return Image(pixels, image.alpha, (*notes, *_doubts(image.pixels, core)))
 
 
@@ -131,10 +138,15 @@ def _divides(pixels: Pixels, points: NDArray[np.float64]) -> NDArray[np.float64]
     return np.asarray(np.abs(sides[0] - sides[1]).max(1))
 
 
-def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, context: Context) -> patchmatch.Filled:
+def copied(context: Context) -> Fill:
+    """Return what fills holes with patches from around them."""
+    return lambda pixels, hole: patchmatch.fill(pixels, hole, context.seed, context.progress)
+
+
+def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, fill: Fill) -> patchmatch.Filled:
     """Fill ``core`` widened by ``grow``, fading into the picture within what was added."""
     hole = widen(core, grow)
-    made, notes = patchmatch.fill(pixels, hole, context.seed, context.progress)
+    made, notes = fill(pixels, hole)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
     weight = np.where(core, 255, np.clip(depth / FEATHER, 0, 1) * 255)
     return patchmatch.Filled(blend(Image(pixels), made, Mask(weight.astype(np.uint8))).pixels, notes)

@@ -83,9 +83,15 @@ _ALL = (
         "owlv2", "finds whatever words name, by boxes: segment, with sam", 155.0, 620, APACHE,
         hub="google/owlv2-base-patch16-ensemble",
     ),
+    Weights(
+        "lama", "invents what stands behind a thing: remove", 51.0, 206, APACHE,
+        url="https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
+        sha256="344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9", bytes=205_669_692,
+    ),
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
 PRESETS: dict[str, tuple[str, ...]] = {
-    "basic": ("yolox", "deeplab", "clipseg"),  # what a processor runs in seconds
+    "basic": ("yolox", "deeplab", "clipseg", "lama"),  # what a processor runs in seconds
+    "precise": ("grounding-dino", "sam", "lama"),  # a minute a step on a processor, a second on an accelerator
 }
