@@ -184,10 +184,10 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @l
     """Check tools of your own against the contract that every tool keeps."""
     from lego.executor.contract import check
 
-    registry = _editor(None, None).registry
+    editor = _editor(None, None)
     broken = 0
-    for tool in registry.load(file):
-        faults = check(tool)
+    for tool in editor.registry.load(file):
+        faults = check(tool, editor.pool)
         broken += len(faults)
         print(f"{'ok  ' if not faults else 'FAIL'} {tool.line_of_prompt}")
         for fault in faults:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from lego.core.errors import RefusedError
+from lego.core.models import Pool
 from lego.core.registry import Engine, Tool
 from lego.core.signature import Context, Param
 from lego.core.values import Image, Mask
@@ -19,19 +23,22 @@ SLOW = 2.0  # seconds after which a tool has to report progress
 SEED = 7
 
 
-def check(tool: Tool[..., Any]) -> list[str]:
-    """Run every engine of a tool on small pictures and return each broken promise as a sentence.
+def check(tool: Tool[..., Any], pool: Pool | None = None) -> list[str]:
+    """Run every engine of a tool that can run here on small pictures; return each broken promise as a sentence.
 
     Promised: outputs of the declared kinds and sizes; inputs untouched; the same bytes for the same seed; an empty mask
     changes nothing; not one pixel changes outside the mask; odd sizes work; the schema refuses what is out of range;
     alpha is kept; progress is reported by what takes over 2 s. A tool may decline with `RefusedError` at any time.
+
+    Args:
+        pool: where the networks of its engines come from; without one, engines with networks are not run.
     """
     faults = [fault for param in tool.params for fault in _schema(param)]
     for engine in tool.engines.values():
-        if not engine.missing:
-            faults.extend(
-                f"{engine.name} engine: {fault}" for size in SIZES for fault in _behaviour(tool, engine, size)
-            )
+        if not engine.lacks(pool):
+            with _ready(engine, pool) as whole:
+                found = [fault for size in SIZES for fault in _behaviour(tool, whole, size)]
+            faults += [f"{engine.name} engine: {fault}" for fault in found]
     return list(dict.fromkeys(faults))
 
 
@@ -52,6 +59,17 @@ def _disc(size: tuple[int, int]) -> Mask:
     width, height = size
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     return Mask((np.clip((0.5 - np.hypot(x, y)) * 8 + 0.5, 0, 1) * 255).astype(np.uint8))
+
+
+@contextlib.contextmanager
+def _ready(engine: Engine, pool: Pool | None) -> Iterator[Engine]:
+    """An engine with its networks in it."""
+    if pool is None or not engine.networks:
+        yield engine
+        return
+    with pool.use(*engine.networks.values()) as nets:
+        given = dict(zip(engine.networks, nets, strict=True))
+        yield replace(engine, function=functools.partial(engine.function, **given))
 
 
 def _schema(param: Param) -> Iterator[str]:
@@ -84,7 +102,7 @@ def _behaviour(tool: Tool[..., Any], engine: Engine, size: tuple[int, int]) -> I
     except Exception as error:  # anybody's code: whatever it raises is the finding
         yield f"fails on a picture of {shape}: {type(error).__name__}: {error}"
         return
-    if time.monotonic() - start > SLOW and not reports:
+    if time.monotonic() - start > SLOW and not (reports or engine.networks):  # one pass of a network cannot report
         yield f"takes over {SLOW:g} s on a picture of {shape} and reports no progress"
     yield from _kinds(tool, outputs, args, shape)
     fresh = {name: _copy(value).digest for name, value in args.items() if isinstance(value, Image | Mask)}
@@ -174,7 +192,7 @@ def _middle(param: Param) -> Any:
 def _call(
     tool: Tool[..., Any], engine: Engine, args: dict[str, Any], progress: Callable[[float], None]
 ) -> tuple[Any, ...]:
-    extra = {tool.context: Context(SEED, "cpu", progress)} if tool.context else {}
+    extra = {tool.context: Context(SEED, "cpu", progress, engine.tile)} if tool.context else {}
     value = engine.function(**args, **extra)
     return tuple(value) if hasattr(type(value), "_fields") else (value,)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from lego.core.steps import Step
 from lego.core.trace import StepDone, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
+from lego.executor.contract import check
 from lego.executor.run import Executor
+from lego.tools.fill import remove
 from lego.tools.neural import fill
 
 
@@ -101,3 +104,11 @@ def test_what_remove_declines_is_declined_with_a_network_too(models: Path) -> No
     image = Image(np.zeros((50, 50, 3), np.uint8))
     with pytest.raises(RefusedError, match="covers 81% of the picture"):
         run(models, image, Mask.from_box((50, 50), (0, 0, 45, 45)))
+
+
+def test_the_engine_keeps_the_contract_of_every_tool(models: Path) -> None:
+    pool = Pool(lambda name: models / name if (models / name).is_dir() else None, {CPU: 8 << 30})
+    only = copy(remove)
+    only.engines = {"lama": remove.engines["lama"]}
+    assert check(only, pool) == []
+    assert pool.counts.loads == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from lego.core.steps import Step
 from lego.core.trace import StepDone, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
+from lego.executor.contract import check
 from lego.executor.run import Executor
 from lego.tools.neural import outlines
+from lego.tools.segment import mask_refine, segment_box, segment_point
 
 WIDE = {"hidden_size": 32, "num_attention_heads": 2}
 
@@ -241,3 +244,11 @@ def test_things_that_overlap_are_one_thing() -> None:
     boxes = [((0.0, 0.0, 20.0, 20.0), 0.9), ((1.0, 1.0, 19.0, 19.0), 0.8), ((40.0, 0.0, 60.0, 20.0), 0.6)]
     found = outlines._cut_out(Boxes(), np.zeros((50, 80, 3), np.uint8), boxes)
     assert [round(c.weight, 2) for c in found] == [0.45, 0.3]
+
+
+def test_all_engines_keep_the_contract_of_every_tool(models: Path) -> None:
+    pool = Pool(lambda name: models / name, {CPU: 8 << 30})
+    for tool in (segment_box, segment_point, mask_refine):
+        only = copy(tool)
+        only.engines = {name: tool.engines[name] for name in ("sam", "segment-anything")}
+        assert check(only, pool) == []
