@@ -16,7 +16,7 @@ NANO = Path(__file__).parent / "nano"  # the checkpoint that ships
 
 
 def open(name: str) -> Builder:
-    """Return the builder of that name: "rules", "nano", or a vision-language model by its folder or hub id.
+    """Return the builder of that name: "rules", "nano", or a vision-language model by its folder, hub id or server.
 
     Raises:
         SettingsError: there is none, or it cannot be loaded here.
@@ -31,9 +31,13 @@ def open(name: str) -> Builder:
         made = Local(NANO)
         made.name = name  # a path is no name for a trace
         return made
+    if name.startswith(("http://", "https://")):
+        from lego.builder.remote import Remote
+
+        return Remote(name)
     if ("://" not in name and {"/", os.sep} & set(name)) or Path(name).is_dir():
         from lego.builder.local import Local
 
         return Local(name)
-    hint = "'rules', 'nano', the folder of a vision-language model, or its hub id"
+    hint = "'rules', 'nano', the folder of a vision-language model, its hub id, or http://server/v1#model"
     raise SettingsError(f"there is no builder '{name}'", hint=hint, code="unknown_builder")

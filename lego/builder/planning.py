@@ -43,10 +43,7 @@ class Network(Protocol):
 
 def plan(network: Network, request: Request) -> Plan:
     """Write a workflow for the request; see `Builder.plan`."""
-    if not request.instruction.strip():
-        raise PlanError("the instruction is empty", hint="say what to do", code="empty")
-    if len(request.instruction) > MAX_INSTRUCTION:
-        raise PlanError(f"the instruction has over {MAX_INSTRUCTION} characters", hint="ask for less", code="too_long")
+    check_words(request.instruction)
     matcher = network.constraint.start(network.form.grammar(request))
     found = answers(
         network.start(request), [matcher], leans=[lean_of(network, request)],
@@ -59,6 +56,18 @@ def plan(network: Network, request: Request) -> Plan:
         hint = f"say it in other words, one wish after another; the nearest plan would be: {made.thought}"
         raise PlanError("it is not clear enough what is meant", hint=hint, code="unsure")
     return made
+
+
+def check_words(instruction: str) -> None:
+    """Refuse what no model need be asked.
+
+    Raises:
+        PlanError: the instruction is empty or too long.
+    """
+    if not instruction.strip():
+        raise PlanError("the instruction is empty", hint="say what to do", code="empty")
+    if len(instruction) > MAX_INSTRUCTION:
+        raise PlanError(f"the instruction has over {MAX_INSTRUCTION} characters", hint="ask for less", code="too_long")
 
 
 def lean_of(network: Network, request: Request) -> Lean | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
+from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -16,6 +17,7 @@ from lego.core.errors import SettingsError
 
 FILE = "lego.toml"
 PREFIX = "LEGO_"
+KEY = "LEGO_API_KEY"  # no setting: it is neither kept nor shown
 
 
 def _cache_folder() -> Path:
@@ -99,6 +101,16 @@ class Settings:
         return [(name, getattr(self, name), self.sources.get(name, "default")) for name in names]
 
 
+def api_key(url: str) -> str:
+    """Return the key for a served model from the environment: ``LEGO_API_KEY``, for OpenAI also ``OPENAI_API_KEY``.
+
+    A key stands in no file of lego and is never printed.
+    """
+    host = urlsplit(url).hostname or ""
+    other = os.environ.get("OPENAI_API_KEY", "") if host == "api.openai.com" else ""
+    return os.environ.get(KEY) or other
+
+
 def terminal_is_plain() -> bool:
     """Has the user asked for output without colours (https://no-color.org)?"""
     return bool(os.environ.get("NO_COLOR"))
@@ -110,7 +122,8 @@ def _adapters() -> dict[str, TypeAdapter[Any]]:
 
 
 def _environment() -> dict[str, str]:
-    return {name[len(PREFIX) :].lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    found = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) and name != KEY}
+    return {name[len(PREFIX) :].lower(): value for name, value in found.items()}
 
 
 def _file(path: Path) -> dict[str, Any]:
