@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lego.core.errors import StepError
-from lego.core.memory import CPU, release_memory
+from lego.core.memory import CPU, own_pages, release_memory
 
 BUILDING = threading.RLock()  # held while a network is built, moved or patched; see the module
 POLL = 0.1  # seconds between looks at who waits
@@ -350,7 +350,8 @@ class Pool:
                 if folder is None:
                     hint = f"run `lego models pull {network.name}`"
                     raise StepError(f"the weights of '{network.name}' are not here", hint=hint, code="no_weights")
-                resident.net = network.load(folder, place.device, place.precision)
+                with own_pages():
+                    resident.net = network.load(folder, place.device, place.precision)
                 self.counts.loads += 1
         except BaseException as error:
             resident.broken = error
