@@ -33,13 +33,13 @@ def held():
 
 def work():
     for _ in range(5):
-        with own_pages():
+        with one, own_pages():  # the pool loads one at a time, too
             weights = [np.ones(20 << 17) for _ in range(2)]
         wait.wait()
         del weights
 
 release_memory()
-begun, wait = held(), threading.Barrier(4)
+begun, wait, one = held(), threading.Barrier(4), threading.Lock()
 threads = [threading.Thread(target=work) for _ in range(4)]
 [t.start() for t in threads]
 [t.join() for t in threads]
