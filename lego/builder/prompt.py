@@ -16,6 +16,7 @@ from PIL import ImageColor
 from lego.builder import hints
 from lego.builder.base import Plan, Request
 from lego.builder.grammar import MAX_REFERENCES, MAX_RESULTS, MAX_STEPS, RATIO, step_of, workflow_rules
+from lego.builder.rank import offered
 from lego.core.errors import PlanError, SettingsError, WorkflowError
 from lego.core.problems import VERSION
 from lego.core.registry import Phrase, Registry, Tool
@@ -106,7 +107,7 @@ class Json:
 
     def prompt(self, request: Request) -> str:
         """See `Form.prompt`."""
-        cards, examples = _told(request.tools, self.max_steps)
+        cards, examples = _told(offered(request.tools, request.instruction), self.max_steps)
         given = "\n".join(["Given:", *(f"- {line}" for line in given_lines(request))])
         past = (
             "\n".join(["Your earlier plans had problems:", *map(_bullet, request.history)]) if request.history else ""
@@ -116,7 +117,8 @@ class Json:
 
     def grammar(self, request: Request) -> str:
         """See `Form.grammar`."""
-        return _grammar(request.tools, tuple(kinds_of(request).items()), self.max_steps, self.thought)
+        tools = offered(request.tools, request.instruction)
+        return _grammar(tools, tuple(kinds_of(request).items()), self.max_steps, self.thought)
 
     def read(self, text: str, request: Request) -> Plan:
         """See `Form.read`."""
@@ -224,7 +226,7 @@ def registry_of(tools: tuple[Tool[..., Any], ...]) -> Registry:
 
 @functools.lru_cache(maxsize=16)
 def _told(tools: tuple[Tool[..., Any], ...], max_steps: int) -> tuple[str, str]:
-    """The cards and the examples. All cards are shown; where thousands are offered, a ranking by words goes here."""
+    """The cards and the examples."""
     cards = "\n".join(["Tools:", *(f"- {tool.line_of_prompt}" for tool in tools)])
     known = [(text, plan) for text, plan in _examples(tools) if len(plan.steps) <= max_steps]
     plans = [f"Instruction: {_quoted(text)}\n{_compact(_Canon(plan, tools).data(max_steps))}" for text, plan in known]

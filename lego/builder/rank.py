@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
@@ -13,6 +14,8 @@ import numpy as np
 from lego.core.registry import Tool
 
 K1, B = 1.5, 0.75  # the usual constants of BM25: how soon a repeated gram saturates, how much long texts are held back
+ROOM = 40_000  # characters of a prompt for cards: about 10,000 tokens; the embedded hundred take 21,000
+NEAREST = 24  # cards that are in a prompt for their letters: 8 hold the one that is meant in 9 of 10
 SIZES = (3, 4)  # letters of a gram: endings and compounds still share most of theirs
 WORD = re.compile(r"[^\W\u3400-\u9fff_]+|[\u3400-\u9fff]+")
 SLOT = re.compile(r"\{\w+\}")
@@ -79,3 +82,33 @@ def card(tool: Tool[..., Any]) -> str:
     params = [param.name.replace("_", " ") for param in tool.params]
     phrases = [SLOT.sub(" ", phrase.text) for phrase in tool.phrases]
     return " . ".join([tool.name.replace("_", " "), tool.sentence, *params, *choices, *phrases])
+
+
+def offered(tools: tuple[Tool[..., Any], ...], instruction: str) -> tuple[Tool[..., Any], ...]:
+    """Return the tools whose cards go into a prompt: all while there is room, else the nearest and those known longest.
+
+    The `NEAREST` by their letters come first; the rest of the room is filled in the order of registration, so that the
+    tools of everyday use, whose names people seldom say, stay. The order is that of ``tools``.
+    """
+    sizes = _sizes(tools)
+    if sum(sizes) <= ROOM:
+        return tools
+    scores = _index(tools).rank(instruction)
+    near = sorted(range(len(tools)), key=lambda n: -scores[n])[:NEAREST]
+    chosen: set[int] = set()
+    used = 0
+    for number in (*near, *range(len(tools))):
+        if number not in chosen and used + sizes[number] <= ROOM:
+            chosen.add(number)
+            used += sizes[number]
+    return tuple(tool for number, tool in enumerate(tools) if number in chosen)
+
+
+@functools.lru_cache(maxsize=8)
+def _sizes(tools: tuple[Tool[..., Any], ...]) -> tuple[int, ...]:
+    return tuple(len(tool.line_of_prompt) for tool in tools)
+
+
+@functools.lru_cache(maxsize=8)
+def _index(tools: tuple[Tool[..., Any], ...]) -> Index:
+    return Index([card(tool) for tool in tools])

@@ -23,6 +23,7 @@ from typing import Any
 from lego.builder.base import Plan, Request
 from lego.builder.planning import check_words, seen
 from lego.builder.prompt import Json
+from lego.builder.rank import offered
 from lego.core.errors import PlanError, SettingsError, WorkflowError
 from lego.core.problems import VERSION
 from lego.core.registry import Tool
@@ -92,14 +93,15 @@ class Remote:
         """Write a workflow for the request; see `Builder.plan`."""
         check_words(request.instruction)
         messages = [{"role": "user", "content": [_picture(request), {"type": "text", "text": self._prompt(request)}]}]
-        text = self._answered(messages, request.tools)
+        tools = offered(request.tools, request.instruction)
+        text = self._answered(messages, tools)
         try:
             return read(text, request)
         except PlanError as error:
             if error.code != "unreadable":
                 raise
         again = [{"role": "assistant", "content": text[:TOKENS]}, {"role": "user", "content": AGAIN}]
-        return read(self._answered([*messages, *again], request.tools), request)
+        return read(self._answered([*messages, *again], tools), request)
 
     def _prompt(self, request: Request) -> str:
         """The cards and rules of `Json`, and the shape of the answer: some servers hide the schema from the model."""

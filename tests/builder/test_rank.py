@@ -8,7 +8,7 @@ import time
 import pytest
 
 import lego.tools  # registers the embedded tools
-from lego.builder.rank import Index, card, grams, rank
+from lego.builder.rank import ROOM, Index, card, grams, offered, rank
 from lego.core.registry import registry
 
 TOOLS = list(registry)
@@ -74,3 +74,22 @@ def test_a_hundred_cards_are_ranked_in_under_a_millisecond() -> None:
         INDEX.rank(query)
         times.append(time.perf_counter() - start)
     assert min(times) < 1e-3  # the least of many: other work on the machine is not what is measured
+
+
+def test_while_there_is_room_all_cards_are_offered() -> None:
+    assert offered(tuple(TOOLS), "sharpen it") == tuple(TOOLS)
+
+
+def test_of_too_many_cards_the_nearest_and_those_known_longest_are_offered(forgetful: None) -> None:
+    from lego.rl.invented import tool_of
+
+    kinds = ["moss", "rust", "frost", "soot", "dew", "sand", "snow", "lava"]
+    many = [tool_of(f"[{kind}_{n}] Cover the thing number {n} in {kind} as if it stood there for {n} years.")
+            for n in range(60) for kind in kinds]  # fmt: skip
+    tools = (*TOOLS, *many)
+    found = offered(tools, "cover it in lava as number 41")
+    assert sum(len(tool.line_of_prompt) for tool in found) <= ROOM
+    assert set(TOOLS) <= set(found)
+    assert "lava_41" in [tool.name for tool in found]
+    assert len(found) < len(tools)
+    assert [tools.index(tool) for tool in found] == sorted(tools.index(tool) for tool in found)
