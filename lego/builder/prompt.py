@@ -27,7 +27,10 @@ from lego.core.workflow import Workflow
 
 Lean: TypeAlias = Callable[[Sequence[str]], Mapping[str, float]]
 FILE = "lego.json"  # beside a checkpoint's config.json: which form it was trained on
-FORMS = {"json": "lego.builder.prompt:Json", "pointing": "lego.builder.pointing:Pointing"}
+FORMS = {
+    "json": "lego.builder.prompt:Json", "pointing": "lego.builder.pointing:Pointing",
+    "lego-edit": "lego.builder.dialect:LegoEdit",
+}  # fmt: skip
 MAX_THOUGHT = 600  # characters before the plan
 DECLINED = "none of these tools can do this"
 MAX_REASON = 200  # characters of a refusal
@@ -112,7 +115,7 @@ class Json:
         past = (
             "\n".join(["Your earlier plans had problems:", *map(_bullet, request.history)]) if request.history else ""
         )
-        last = f"{LAST}\nInstruction: {_quoted(request.instruction)}"
+        last = f"{LAST}\nInstruction: {quoted(request.instruction)}"
         return "\n\n".join(part for part in (FIRST, cards, given, RULES, examples, past, last) if part)
 
     def grammar(self, request: Request) -> str:
@@ -229,7 +232,7 @@ def _told(tools: tuple[Tool[..., Any], ...], max_steps: int) -> tuple[str, str]:
     """The cards and the examples."""
     cards = "\n".join(["Tools:", *(f"- {tool.line_of_prompt}" for tool in tools)])
     known = [(text, plan) for text, plan in _examples(tools) if len(plan.steps) <= max_steps]
-    plans = [f"Instruction: {_quoted(text)}\n{_compact(_Canon(plan, tools).data(max_steps))}" for text, plan in known]
+    plans = [f"Instruction: {quoted(text)}\n{_compact(_Canon(plan, tools).data(max_steps))}" for text, plan in known]
     return cards, "\n".join(["Examples:", *plans]) if plans else ""
 
 
@@ -237,8 +240,8 @@ def _compact(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _quoted(text: str) -> str:
-    """The text as a JSON string in which no tokenizer finds a special token: <image> becomes \\u003cimage>."""
+def quoted(text: str) -> str:
+    """Return the text as a JSON string in which no tokenizer finds a special token: <image> becomes \\u003cimage>."""
     return MARKUP.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
