@@ -19,7 +19,7 @@ PURPOSE = {
     "SOS": "outline what catches the eye; it cannot be aimed",
     "MASK-SEG": "outline the thing inside a loose mask",
     "INVERSE": "the first without the second; mask1 null turns mask2 round; masks or images, the others null",
-    "ADD-PRED": "the box where a new thing should stand, inside the mask if there is one; the prompt says what and where",
+    "ADD-PRED": "the box where a new thing should stand, inside the mask if there is one; the prompt says what, where",
     "CMI-PRED": "describe the picture; with the four ratios also an enlarged canvas and the mask of what is new on it",
     "BBOX": "the box round a mask",
     "FASTINPAINT": "erase quickly; image and score are the draft for FLUX-INPAINT",
