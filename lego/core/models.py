@@ -322,7 +322,8 @@ class Pool:
         if resident.device == CPU or not hasattr(resident.net, "to"):
             return False
         with self._changed:
-            if self._used(CPU) + resident.size > self.budgets.get(CPU, 0):
+            again = _key(resident) in self._residents  # somebody has asked for it since, and loads it anew
+            if again or self._used(CPU) + resident.size > self.budgets.get(CPU, 0):
                 return False
             aside = Resident(resident.network, resident.place, CPU, resident.size, used=resident.used, net=resident.net)
             self._residents[_key(resident)] = aside
@@ -334,9 +335,13 @@ class Pool:
 
     def _ready(self, resident: Resident, stop: Callable[[], None]) -> None:
         """Load a network, or bring it back, unless another request does."""
-        with BUILDING:
+        while not BUILDING.acquire(timeout=POLL):
+            stop()
+        try:
             if not resident.ready.is_set():
                 self._fill(resident)
+        finally:
+            BUILDING.release()
         if resident.broken:
             raise resident.broken
 

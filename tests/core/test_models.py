@@ -161,6 +161,39 @@ def test_what_leaves_the_accelerator_is_set_aside_and_comes_back_without_loading
     assert Weights.alive == {"cuda": 5 * MB, CPU: 5 * MB}
 
 
+def test_what_is_asked_for_again_while_it_leaves_is_held_once() -> None:
+    held, net = pool(100, cuda=20), network("a")
+    with held.use(net):
+        pass
+    (old,) = held._residents.values()
+    with held._changed:
+        held._leave([old])  # another thread has taken its room, and has not evicted it yet
+    with held.use(net) as (fresh,):
+        held._evict([old])
+        assert [row[1] for row in held.rows()] == ["cuda"]
+        assert fresh.device == "cuda"
+    assert Weights.alive == {"cuda": 5 * MB}
+
+
+def test_who_waits_for_another_load_can_be_stopped() -> None:
+    held, begun = pool(100), threading.Event()
+
+    def slow(folder: Path, device: str, precision: str) -> Any:
+        begun.set()
+        time.sleep(0.6)
+        return Weights("slow", MB, device)
+
+    def stop() -> None:
+        raise CancelledError("the run was stopped")
+
+    thread = threading.Thread(target=lambda: held.use(Network("slow", slow, {"float32": MB})).__enter__())
+    thread.start()
+    begun.wait(5)
+    with pytest.raises(CancelledError), held.use(network("b"), stop=stop):
+        pass
+    thread.join(5)
+
+
 def test_without_room_aside_it_goes_away() -> None:
     held = pool(3, cuda=8)
     for name in ("a", "b", "a"):
