@@ -28,7 +28,7 @@ from lego.tools.finders.candidates import Candidate, candidate
 from lego.tools.finders.regions import Bools, full_size, small_copy
 from lego.tools.neural.catalogue import CATALOGUE
 from lego.tools.neural.loading import load_pair
-from lego.tools.neural.segment import named
+from lego.tools.neural.segment import english, named
 from lego.tools.pixels import must_fit
 from lego.tools.segment import Thousandth, mask_refine, segment, segment_box, segment_point
 
@@ -207,7 +207,7 @@ def dino_boxes(pair: tuple[Any, Any], pixels: Pixels, noun: str) -> list[tuple[B
     import torch
 
     net, processor = pair
-    inputs = processor(images=Pillow.fromarray(pixels), text=[[f"a {noun.lower()}"]], return_tensors="pt").to(
+    inputs = processor(images=Pillow.fromarray(pixels), text=[[f"a {english(noun)}"]], return_tensors="pt").to(
         net.device
     )
     with torch.inference_mode():
@@ -223,7 +223,7 @@ def owl_boxes(pair: tuple[Any, Any], pixels: Pixels, noun: str) -> list[tuple[Bo
     import torch
 
     net, processor = pair
-    inputs = processor(images=Pillow.fromarray(pixels), text=[[f"a photo of a {noun}"]], return_tensors="pt")
+    inputs = processor(images=Pillow.fromarray(pixels), text=[[f"a photo of a {english(noun)}"]], return_tensors="pt")
     with torch.inference_mode():
         out = net(**inputs.to(net.device))
     (found,) = processor.post_process_grounded_object_detection(

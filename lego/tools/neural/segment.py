@@ -161,7 +161,7 @@ def described(net: Any, pixels: Pixels, noun: str) -> list[Candidate]:
     from PIL import Image as Pillow
 
     model, processor = net
-    inputs = processor(text=[f"a photo of a {noun}"], images=[Pillow.fromarray(pixels)], return_tensors="pt")
+    inputs = processor(text=[f"a photo of a {english(noun)}"], images=[Pillow.fromarray(pixels)], return_tensors="pt")
     with torch.inference_mode():
         logits = model(**inputs.to(model.device)).logits
     height, width = pixels.shape[:2]
@@ -200,6 +200,19 @@ def detected(net: Any, pixels: Pixels, noun: str) -> list[Candidate]:
         hint = "`lego models pull clipseg` knows outlines, or draw it: --mask FILE"
         raise RefusedError(f"'{noun}' was seen, but its outline is not clear", hint=hint, code="not_found")
     return found
+
+
+def english(noun: str) -> str:
+    """Return a noun as networks that read English want it.
+
+    Raises:
+        RefusedError: it is not English, and no class has that name.
+    """
+    name = noun if noun.isascii() else class_of(noun)
+    if not name:
+        hint = "say it in English, or point at it: --box X0,Y0,X1,Y1 or --mask FILE"
+        raise RefusedError(f"this network reads English, and '{noun}' is not", hint=hint, code="not_found")
+    return name
 
 
 def _yolox(net: Any, pixels: Pixels, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -157,6 +157,12 @@ def test_what_people_call_things_leads_to_their_class(noun: str, name: str) -> N
     assert class_of(noun) == name
 
 
+def test_networks_that_read_english_are_asked_in_english() -> None:
+    assert [engines.english(noun) for noun in ("spoon", "小狗", "红酒杯")] == ["spoon", "dog", "wine glass"]
+    with pytest.raises(RefusedError, match="reads English, and '独角兽' is not"):
+        engines.english("独角兽")
+
+
 def test_no_name_stands_for_two_classes() -> None:
     names = [form for name, others in COCO.items() for form in {name, *others.split()}]
     assert len(names) == len(set(names))
