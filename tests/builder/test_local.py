@@ -168,7 +168,6 @@ def test_the_command_line_plans_with_a_folder(one: Path, tmp_path: Path) -> None
         ("./nowhere", "no such folder"),
         ("/nowhere/at/all", "no such folder"),
         ("someone/something-that-is-not-here", "cannot be loaded"),
-        ("http://localhost:8000/v1", "no builder"),
         ("nobody", "no builder"),
     ],
 )
