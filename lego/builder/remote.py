@@ -96,12 +96,12 @@ class Remote:
         tools = offered(request.tools, request.instruction)
         text = self._answered(messages, tools)
         try:
-            return read(text, request)
+            return read(text)
         except PlanError as error:
             if error.code != "unreadable":
                 raise
         again = [{"role": "assistant", "content": text[:TOKENS]}, {"role": "user", "content": AGAIN}]
-        return read(self._answered([*messages, *again], tools), request)
+        return read(self._answered([*messages, *again], tools))
 
     def _prompt(self, request: Request) -> str:
         """The cards and rules of `Json`, and the shape of the answer: some servers hide the schema from the model."""
@@ -169,7 +169,7 @@ class _RefusedError(Exception):
         return PlanError(f"the server answers {self.status}: {self.said}", hint=f"{url}: {hint}", code="bad_server")
 
 
-def read(text: str, request: Request) -> Plan:
+def read(text: str) -> Plan:
     """Read a served model's answer: thinking, fences and prose around the plan are left out, nulls are no arguments.
 
     Raises:
@@ -183,9 +183,7 @@ def read(text: str, request: Request) -> Plan:
         if "steps" not in data:
             continue
         try:
-            steps = [
-                {**step, "args": {k: v for k, v in step["args"].items() if v is not None}} for step in data["steps"]
-            ]
+            steps = [{**step, "args": _given(step["args"])} for step in data["steps"]]
             flow = Workflow.load({"version": VERSION, "steps": steps, "result": data["result"]})
         except (WorkflowError, KeyError, TypeError, AttributeError) as error:
             why = error.message if isinstance(error, WorkflowError) else f"{type(error).__name__} {error}"
@@ -198,7 +196,8 @@ def _given(args: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in args.items() if value is not None}
 
 
-def schema(tools: Sequence[Tool[..., Any]]) -> dict[str, Any]:
+@functools.lru_cache(maxsize=8)
+def schema(tools: tuple[Tool[..., Any], ...]) -> dict[str, Any]:
     """Return the schema of an answer as the strictest servers want it: every key required, bounds in words."""
     reference = {"type": "string", "description": "$image, $mask, $s1, or $s1.name of one of several outputs"}
     steps = [_step(tool) for tool in tools]
@@ -236,18 +235,13 @@ def _value(param: Param) -> dict[str, Any]:
 def _constraint(way: str, tools: tuple[Tool[..., Any], ...]) -> dict[str, Any]:
     """What is added to a request so that the answer is a plan."""
     if way == "json_schema":
-        form = {"name": NAME, "strict": True, "schema": _schema_of(tools)}
+        form = {"name": NAME, "strict": True, "schema": schema(tools)}
         return {"response_format": {"type": "json_schema", "json_schema": form}}
     if way == "tools":
-        function = {"name": NAME, "description": "Give the plan.", "parameters": _schema_of(tools)}
+        function = {"name": NAME, "description": "Give the plan.", "parameters": schema(tools)}
         choice = {"type": "function", "function": {"name": NAME}}
         return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
     return {"response_format": {"type": "json_object"}} if way == "json_object" else {}
-
-
-@functools.lru_cache(maxsize=8)
-def _schema_of(tools: tuple[Tool[..., Any], ...]) -> dict[str, Any]:
-    return schema(tools)
 
 
 def _said(reply: Mapping[str, Any], url: str) -> str:

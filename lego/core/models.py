@@ -52,6 +52,10 @@ class Network:
     working: int = field(default=0, compare=False)
     shared: bool = False
 
+    def room(self, precision: str) -> int:
+        """Return the bytes that its weights take, buffers and fragments included."""
+        return round(MARGIN * self.bytes[precision])
+
 
 @dataclass(frozen=True)
 class Place:
@@ -134,7 +138,7 @@ class Pool:
         for name in [device] if device else sorted(self.budgets, key=lambda name: name == CPU):
             precisions = [p for p in network.bytes if name != CPU] or ["float32"]
             for precision in precisions:
-                needed = round(MARGIN * network.bytes[precision]) + network.working
+                needed = network.room(precision) + network.working
                 if needed <= self.budgets.get(name, 0):
                     why = "; ".join([f"{_megabytes(needed)} of {_megabytes(self.budgets[name])} in {precision}", *told])
                     return Place(name, precision, f"{name}: {why}", self._weights(network))
@@ -240,18 +244,18 @@ class Pool:
         return True
 
     def _there(self, network: Network, place: Place) -> bool:
-        resident = self._residents.get((network, place.device, place.precision))
+        resident = self._residents.get(_key_of(network, place))
         return resident is not None and resident.device == place.device
 
     def _free(self, network: Network, place: Place) -> bool:
-        resident = self._residents.get((network, place.device, place.precision))
+        resident = self._residents.get(_key_of(network, place))
         return resident is None or network.shared or not resident.users
 
     def _victims(self, turn: _Turn) -> list[Resident] | None:
         """Which idle networks have to go, the longest idle first; None if that is not enough yet."""
         mine = [_key_of(*pair) for pair in turn.wanted]
         chosen: list[Resident] = []
-        for device, needed in self._missing(turn).items():
+        for device, needed in turn.needs(self._there).items():
             free = self.budgets[device] - self._used(device)
             idle = [r for key, r in self._residents.items() if r.device == device and not r.users and key not in mine]
             for resident in sorted(idle, key=lambda r: r.used):
@@ -262,14 +266,6 @@ class Pool:
             if needed > free:
                 return None
         return chosen
-
-    def _missing(self, turn: _Turn) -> dict[str, int]:
-        """Bytes that a request needs on each device beside what is there."""
-        needed: dict[str, int] = {}
-        for network, place in turn.wanted:
-            weights = 0 if self._there(network, place) else round(MARGIN * network.bytes[place.precision])
-            needed[place.device] = needed.get(place.device, 0) + weights + network.working
-        return needed
 
     def _used(self, device: str) -> int:
         held = [*self._residents.values(), *self._leaving]
@@ -284,7 +280,7 @@ class Pool:
         for network, place in turn.wanted:
             resident = self._residents.get(_key_of(network, place))
             if resident is None:
-                resident = Resident(network, place, place.device, round(MARGIN * network.bytes[place.precision]))
+                resident = Resident(network, place, place.device, network.room(place.precision))
                 self._residents[_key_of(network, place)] = resident
             elif resident.device != place.device:  # set aside: it comes back
                 resident.ready.clear()
@@ -370,11 +366,12 @@ class _Turn:
     wanted: list[tuple[Network, Place]]
     overtaken: int = 0
 
-    def needs(self) -> dict[str, int]:
-        needed: dict[str, int] = {}
+    def needs(self, there: Callable[[Network, Place], bool] = lambda network, place: False) -> dict[str, int]:
+        """Bytes that it needs on each device beside what is there."""
+        needed: Counter[str] = Counter()
         for network, place in self.wanted:
-            more = round(MARGIN * network.bytes[place.precision]) + network.working
-            needed[place.device] = needed.get(place.device, 0) + more
+            weights = 0 if there(network, place) else network.room(place.precision)
+            needed[place.device] += weights + network.working
         return needed
 
 

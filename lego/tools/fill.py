@@ -31,6 +31,9 @@ LINE_MIN = 8.0
 LOOK = 384  # px of the long side on which lines are looked for
 SIDES = 5.0  # px from a line to its two sides
 DIVIDES = 25.0  # of 255: sides that differ by more are two things
+Grow: TypeAlias = Annotated[
+    float, Field(ge=0, le=0.5, description="how far the mask is widened, as a share of the masked thing's size")
+]
 Fill: TypeAlias = Callable[[Pixels, patchmatch.Bools], patchmatch.Filled]  # of a picture's holes
 DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom to top"
 
@@ -49,9 +52,7 @@ DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom t
 def remove(
     image: Image,
     mask: Area,
-    grow: Annotated[
-        float, Field(ge=0, le=0.5, description="how far the mask is widened, as a share of the masked thing's size")
-    ] = 0.07,
+    grow: Grow = 0.07,
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Take what the mask covers out of the picture and fill the place from around it.

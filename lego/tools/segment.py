@@ -35,6 +35,7 @@ SIDE = 512  # px at which a user's box, point or mask is refined: GrabCut takes 
 AREA = (0.0004, 0.70)  # shares of the picture that a found colour may take; more is the light, not a thing
 HINT = "point at it: --box X0,Y0,X1,Y1 or --mask FILE; to find things by name a network is needed"
 COLOURFUL = 18.0  # Lab chroma that a subject must have to pass for a flower
+Refine = Annotated[bool, Field(description="cut out the thing in the box; else the whole box")]
 Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the width or height")]
 
 
@@ -122,7 +123,7 @@ def segment_box(
     top: Thousandth = 0,
     right: Thousandth = 1000,
     bottom: Thousandth = 1000,
-    refine: Annotated[bool, Field(description="cut out the thing in the box; else the whole box")] = True,
+    refine: Refine = True,
 ) -> Mask:
     """Find the thing in a box given in thousandths of the picture's width and height."""
     if right <= left or bottom <= top:

@@ -9,13 +9,12 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.models import Network, hide_broken_torchvision
 from lego.core.signature import Area, Context
 from lego.core.values import Image
-from lego.tools.fill import remove, removed
+from lego.tools.fill import Grow, remove, removed
 from lego.tools.finders.regions import Bools
 from lego.tools.neural.catalogue import CATALOGUE
 from lego.tools.patchmatch import Filled
@@ -43,9 +42,7 @@ LAMA = Network("lama", load_lama, CATALOGUE["lama"].memory("float32"), working=3
 def _(
     image: Image,
     mask: Area,
-    grow: Annotated[
-        float, Field(ge=0, le=0.5, description="how far the mask is widened, as a share of the masked thing's size")
-    ] = 0.07,
+    grow: Grow = 0.07,
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
     *,
     net: Annotated[Any, LAMA],

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.errors import StepError
@@ -30,7 +29,7 @@ from lego.tools.neural.catalogue import CATALOGUE
 from lego.tools.neural.loading import load_pair
 from lego.tools.neural.segment import english, named
 from lego.tools.pixels import must_fit
-from lego.tools.segment import Thousandth, mask_refine, segment, segment_box, segment_point
+from lego.tools.segment import Refine, Thousandth, mask_refine, segment, segment_box, segment_point
 
 SIDE = 1024  # px that SAM sees anyway
 WORDS_GATE = 0.3  # of a detection by Grounding DINO; its authors take .25 to .35
@@ -73,14 +72,14 @@ class SegmentAnything:
     """SAM as its authors wrote it, in the package segment-anything."""
 
     def __init__(self, net: Any) -> None:
-        self.net = net
-
-    def outline(self, pixels: Pixels, box: Box | None, point: tuple[float, float] | None) -> tuple[Bools, float]:
-        """See `Sam`."""
         with _stubbed():
             from segment_anything import SamPredictor
 
-        predictor = SamPredictor(self.net)
+        self.net, self.predictor = net, SamPredictor
+
+    def outline(self, pixels: Pixels, box: Box | None, point: tuple[float, float] | None) -> tuple[Bools, float]:
+        """See `Sam`."""
+        predictor = self.predictor(self.net)
         predictor.set_image(np.array(pixels))
         marks: dict[str, Any] = {"box": np.array(box)} if box else {}
         if point:
@@ -152,8 +151,7 @@ def _outlined(net: Sam, image: Image, box: Box | None, point: tuple[float, float
 @segment_box.engine("segment-anything", requires=("torch", "segment_anything"))
 def _(
     image: Image, left: Thousandth = 0, top: Thousandth = 0, right: Thousandth = 1000, bottom: Thousandth = 1000,
-    refine: Annotated[bool, Field(description="cut out the thing in the box; else the whole box")] = True,
-    *, net: Annotated[Any, OFFICIAL],
+    refine: Refine = True, *, net: Annotated[Any, OFFICIAL],
 ) -> Mask:  # fmt: skip
     return _in_box(net, image, left, top, right, bottom, refine)
 
@@ -161,8 +159,7 @@ def _(
 @segment_box.engine("sam", requires=NEEDED)
 def _(
     image: Image, left: Thousandth = 0, top: Thousandth = 0, right: Thousandth = 1000, bottom: Thousandth = 1000,
-    refine: Annotated[bool, Field(description="cut out the thing in the box; else the whole box")] = True,
-    *, net: Annotated[Any, SAM],
+    refine: Refine = True, *, net: Annotated[Any, SAM],
 ) -> Mask:  # fmt: skip
     return _in_box(net, image, left, top, right, bottom, refine)
 

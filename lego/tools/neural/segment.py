@@ -93,10 +93,8 @@ def _(image: Image, target: Target, *, net: Annotated[Any, DEEPLAB]) -> Mask:
 @segment.engine("deeplab and yolox", requires=("torch", "transformers"))
 def _(image: Image, target: Target, *, outlines: Annotated[Any, DEEPLAB], boxes: Annotated[Any, YOLOX]) -> Mask:
     def find(pixels: Pixels, noun: str) -> list[Candidate]:
-        known = {name.replace(" ", "") for name in outlines[0].config.id2label.values()}
-        return (classified if known & set(_names(noun)) else detected)(
-            outlines if known & set(_names(noun)) else boxes, pixels, noun
-        )
+        known = _number(outlines[0], noun) is not None
+        return classified(outlines, pixels, noun) if known else detected(boxes, pixels, noun)
 
     return named(image, target, find)
 
@@ -142,8 +140,7 @@ def classified(net: Any, pixels: Pixels, noun: str) -> list[Candidate]:
     from PIL import Image as Pillow
 
     model, processor = net
-    labels = {name.replace(" ", ""): number for number, name in model.config.id2label.items()}
-    number = next((labels[name] for name in _names(noun) if name in labels), None)
+    number = _number(model, noun)
     if number is None:
         raise _unknown(noun, model.config.id2label.values())
     inputs = processor(Pillow.fromarray(pixels), return_tensors="pt").to(model.device, model.dtype)
@@ -288,11 +285,12 @@ def _colored(pixels: Pixels, mask: Bools, wanted: words.Wanted, target: str) -> 
     return bool((dull & (lab[..., 0] > low) & (lab[..., 0] < high))[mask].mean() > COLORED)
 
 
-def _names(noun: str) -> list[str]:
-    """What a class may be called, the noun itself first, without spaces."""
+def _number(model: Any, noun: str) -> int | None:
+    """The number of a semantic segmentation's class that a noun stands for, whatever it calls it there."""
+    labels = {name.replace(" ", ""): number for number, name in model.config.id2label.items()}
     name = class_of(noun)
     others = [name, *COCO[name].split()] if name else []
-    return [one.replace(" ", "") for one in (noun, *others)]
+    return next((labels[one] for other in (noun, *others) if (one := other.replace(" ", "")) in labels), None)
 
 
 def _unknown(noun: str, known: Any) -> RefusedError:

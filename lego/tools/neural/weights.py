@@ -28,7 +28,7 @@ CHUNK = 1 << 20
 MISSING = ("RepositoryNotFoundError", "RevisionNotFoundError", "EntryNotFoundError")
 TIMEOUT, PARTIAL = 30.0, 206  # seconds without a byte; HTTP's status for a part of a file
 POLL = 0.2  # seconds between looks at how much has come
-SAFE = ("*.safetensors",)
+SAFE = "*.safetensors"
 PICKLES = ("*.bin", "*.ckpt", "*.pth", "*.pt", "*.pkl", "*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.xml")
 Progress: TypeAlias = Callable[[str, int, int], None]  # name, bytes that have come, bytes in all
 
@@ -145,7 +145,7 @@ def remove(name: str, folder: Path) -> int:
     freed = 0
     for path in (folder / name, folder / (name + PART)):
         if path.is_dir() and path.parent == folder:
-            freed += sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+            freed += sum(_sizes(path))
             shutil.rmtree(path)
     return freed
 
@@ -159,14 +159,14 @@ def _listed(weights: Weights, endpoint: str | None) -> tuple[list[File], str]:
     with _telling(weights):
         info = HfApi(endpoint=endpoint).model_info(weights.hub, revision=weights.revision, files_metadata=True)
     known = [(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else "") for s in info.siblings or []]
-    chosen = [File(*entry) for entry in known if entry[0] in _chosen([path for path, *_ in known], weights)]
-    return chosen, str(info.sha)
+    chosen = _chosen([path for path, *_ in known], weights)
+    return [File(*entry) for entry in known if entry[0] in chosen], str(info.sha)
 
 
 def _chosen(paths: Sequence[str], weights: Weights) -> set[str]:
     """What of a repository is needed: what the entry asks for, without pickles where safetensors are."""
     asked = [p for p in paths if any(fnmatch.fnmatch(p, pattern) for pattern in weights.files)]
-    safe = any(fnmatch.fnmatch(p, SAFE[0]) for p in asked)
+    safe = any(fnmatch.fnmatch(p, SAFE) for p in asked)
     unsafe = {p for p in asked for pattern in PICKLES if safe and fnmatch.fnmatch(p, pattern)}
     return set(asked) - unsafe
 
@@ -217,7 +217,7 @@ def _digest(path: Path) -> str:
 
 def _check_room(folder: Path, weights: Weights, files: Sequence[File], part: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    come = sum(p.stat().st_size for p in part.rglob("*") if p.is_file()) if part.exists() else 0
+    come = sum(_sizes(part)) if part.exists() else 0
     needed = round(ROOM * sum(file.size for file in files)) - come
     free = shutil.disk_usage(folder).free
     if needed > free:
