@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from lego.core.errors import PlanError, SettingsError
 from lego.core.registry import registry
 from lego.core.settings import Settings, api_key
 from lego.core.values import Image
+from tests.serving import serving
 
 PLAN: dict[str, Any] = {
     "thought": "warm it up: temperature", "decline": None,
@@ -117,13 +118,8 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Server) as address:
+        yield f"{address}/v1"
 
 
 @pytest.fixture(autouse=True)
