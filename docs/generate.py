@@ -15,7 +15,10 @@ NOTICE = "<!-- written by docs/generate.py; change the code instead -->\n"
 
 def tools_page() -> str:
     """All tools by family."""
-    parts = [f"# Tools\n\n{NOTICE}\n{len(registry)} tools, all embedded: no weights, no network.\n"]
+    ready = registry.running()
+    needy = [f"`{tool.name}`" for tool in registry if tool.name not in ready]
+    needs = f"Beside them {' and '.join(needy)} need [weights](networks.md), and are offered where these are."
+    parts = [f"# Tools\n\n{NOTICE}\n{len(ready)} tools are embedded: no weights, no network. {needs}\n"]
     family = ""
     for tool in sorted(registry, key=lambda tool: (tool.family, tool.name)):
         if tool.family != family:

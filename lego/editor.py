@@ -17,7 +17,7 @@ import lego.tools  # registers the embedded tools
 from lego.builder import open as open_builder
 from lego.builder.base import Builder, Plan, Request
 from lego.core.codec import Source, check_suffix, write_whole
-from lego.core.errors import ImageError, WorkflowError
+from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
 from lego.core.memory import measured
 from lego.core.models import Pool, shelf
 from lego.core.problems import invalid
@@ -257,13 +257,13 @@ class Editor:
         request = Request(
             image=_picture(given),
             instruction=instruction,
-            tools=tuple(tool for tool in self.registry if tool.runs(self.pool)),
+            tools=tuple(self.registry.running(self.pool)),
             given=tuple(name for name in given if name != "image"),
             values=given,
         )
         for _ in range(ATTEMPTS):
             start = time.monotonic()
-            plan = self.builder.plan(request)
+            plan = self._planned(request)
             problems = plan.workflow.check(self.registry, kinds)
             sentences = [str(problem) for problem in problems]
             seconds = time.monotonic() - start
@@ -274,6 +274,24 @@ class Editor:
         error: WorkflowError = invalid(problems)
         error.hint = f"the builder '{self.builder.name}' made no valid plan in {ATTEMPTS} attempts; say it differently"
         raise error
+
+    def _planned(self, request: Request) -> Plan:
+        """Ask the builder; where it declines what a tool would do that cannot run here, say what that tool needs."""
+        try:
+            return self.builder.plan(request)
+        except PlanError:
+            with contextlib.suppress(PlanError):
+                able = open_builder("rules").plan(replace(request, tools=tuple(self.registry), history=()))
+                self._must_run([step.tool for step in able.workflow.steps], request.instruction)
+            raise
+
+    def _must_run(self, names: Sequence[str], words: str) -> None:
+        for name in names:
+            try:
+                self.registry[name].choose(self.pool)
+            except StepError as error:
+                message = f"nothing here can do '{words}': {error.message}"
+                raise StepError(message, hint=error.hint, code=error.code) from None
 
     def _run(
         self,

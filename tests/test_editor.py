@@ -136,11 +136,19 @@ def test_an_unclear_background_is_declined_and_one_around_a_box_is_blurred(edito
     assert sharp[1] < sharp[0] / 4
 
 
-@pytest.mark.parametrize("words", ["", "  ", "what time is it?", "add a dog", "asdf qwer", "remove", "今天天气怎么样"])
+@pytest.mark.parametrize("words", ["", "  ", "what time is it?", "asdf qwer", "remove", "今天天气怎么样"])
 def test_what_is_no_edit_is_refused_with_a_hint(editor: Editor, photos: Path, words: str) -> None:
     with pytest.raises(PlanError) as caught:
         editor.edit(photos / "coffee.png", words)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "weights"), [("replace the cup with a vase", "flux-fill"), ("变成冬天", "flux-kontext")]
+)
+def test_what_only_networks_can_do_says_which_to_fetch(editor: Editor, photos: Path, words: str, weights: str) -> None:
+    with pytest.raises(StepError, match=f"lego models pull {weights}"):
+        editor.edit(photos / "coffee.png", words)
 
 
 def test_the_result_knows_its_steps_and_saves_everything(editor: Editor, photos: Path, tmp_path: Path) -> None:

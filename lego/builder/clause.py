@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,29 +22,11 @@ from lego.builder.lexicon import (
     text_of,
     tokens_of,
 )
+from lego.builder.patterns import Pattern, numeric, patterns_of
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
 NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
-SLOT = re.compile(r"\{(\w+)\}")
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A phrase ready for matching: words and slots in order, and the arguments that it implies."""
-
-    parts: tuple[Token | str, ...]
-    args: Mapping[str, Any]
-    bare: bool  # only the name of a number: means nothing without one
-    target: str = ""  # that the words name by themselves, as "white background" does
-
-    @functools.cached_property
-    def literals(self) -> list[Token]:
-        return [part for part in self.parts if isinstance(part, Token)]
-
-    @functools.cached_property
-    def stems(self) -> frozenset[str]:
-        return frozenset(stem(token.text) for token in self.literals)
 
 
 @dataclass(frozen=True)
@@ -76,28 +57,6 @@ class _Draft:
     direction: int = 0  # "increase" or "reduce" before the name of a number
     score: float = 0.0
     content: list[int] = field(default_factory=list)
-
-
-@functools.lru_cache(maxsize=1024)
-def patterns_of(tool: Tool[..., Any]) -> tuple[Pattern, ...]:
-    """Return a tool's phrases, and its name as the last of them unless it is a phrase already."""
-    said, name = {phrase.text: phrase.args for phrase in tool.phrases}, tool.name.replace("_", " ")
-    return tuple(_pattern(tool, *item) for item in {**said, name: said.get(name, {})}.items())
-
-
-def _pattern(tool: Tool[..., Any], text: str, args: Mapping[str, Any]) -> Pattern:
-    parts: list[Token | str] = []
-    for piece in re.split(r"(\{\w+\})", text):
-        slot = SLOT.fullmatch(piece)
-        parts.extend([slot[1]] if slot else tokens_of(piece))
-    numbers = {p.name.replace("_", " ") for p in _numeric(tool)}
-    joined = text_of([p for p in parts if isinstance(p, Token)])
-    bare = (
-        not args and len(_numeric(tool)) > 0 and (joined in numbers or (not joined.isascii() and tool.name in numbers))
-    )
-    rest = {name: value for name, value in args.items() if name != "target" or tool.param("target")}
-    target = "" if tool.param("target") else str(args.get("target", ""))
-    return Pattern(tuple(parts), rest, bare and not any(isinstance(p, str) for p in parts), target)
 
 
 def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozenset[str]) -> Iterator[Reading]:
@@ -179,6 +138,17 @@ def _fills(tool: Tool[..., Any], slot: str, tokens: Sequence[Token], at: int) ->
             yield found_choice
     elif param.kind == "string" and tokens[at].kind == "quote":
         yield tokens[at].text, 1
+    elif param.kind == "string" and not param.format:
+        yield from _prose(tokens, at)
+
+
+def _prose(tokens: Sequence[Token], at: int) -> Iterator[tuple[str, int]]:
+    """Yield the words from a place on that say what is wished, as far as no other wish begins: "a vase of flowers"."""
+    for end in range(at + 1, len(tokens) + 1):
+        if tokens[end - 1].kind == "stop" or (end < len(tokens) and _begins_another(tokens, end - 1)):
+            return
+        if _content(tokens[at:end]):
+            yield text_of(tokens[at:end]), end - at
 
 
 def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Reading | None:
@@ -206,10 +176,15 @@ def _explain(draft: _Draft, tokens: Sequence[Token], typos: list[str]) -> Readin
         if length == 0:
             return None
         at += length
+    said = [
+        text for p in draft.tool.params if p.kind == "string" and not p.format and (text := draft.slots.get(p.name))
+    ]
+    if said and draft.content:  # prose takes all that is left: "a dog on the left"
+        return None
     if not _settle_target(draft, tokens) or not _settle_amount(draft):
         return None
     literal = sum(0.6 if t.filler else 2.0 if len(t.text) > 1 else 1.0 for t in draft.pattern.literals)
-    size = len(_content(draft.target or []))
+    size = len(_content([*(draft.target or []), *tokens_of(" ".join(said))]))
     score = 5 * literal + 3 * len(draft.slots) + draft.score - 0.7 * size - 3 * len(typos)
     notes = tuple([f"read '{typo}'" for typo in typos] + draft.notes)
     if beside and (draft.target or any(token.kind == "quote" for token in thing)):
@@ -253,7 +228,7 @@ def _leftover(draft: _Draft, tokens: Sequence[Token], at: int) -> int:
         return 1
     if token.kind == "stop" or (token.text in words.SOFT and not draft.content):
         return 1
-    if token.filler or any(token.text in p.name.split("_") for p in _numeric(draft.tool)):
+    if token.filler or any(token.text in p.name.split("_") for p in numeric(draft.tool)):
         return 1
     if token.kind in ("hex", "ratio"):
         return 0  # quoted words may name a text in the picture
@@ -307,15 +282,15 @@ def _ratio(tokens: Sequence[Token], at: int) -> tuple[str, int] | None:
 
 def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     """Give a number to the parameter that it is meant for, by slot, by unit, by its name, or as the only one."""
-    numeric = _numeric(draft.tool)
-    implied = next((p for p in numeric if p.name in draft.pattern.args), None)
+    takers = numeric(draft.tool)
+    implied = next((p for p in takers if p.name in draft.pattern.args), None)
     param = draft.tool.param(name) if name else None
     if param is None and implied is not None and implied.unit == token.unit and implied.name not in draft.slots:
         param = implied
     if param is None and token.unit:
-        param = next((p for p in numeric if p.unit == token.unit and p.name not in draft.slots), None)
+        param = next((p for p in takers if p.unit == token.unit and p.name not in draft.slots), None)
     if param is None and (not token.unit or token.unit == "%"):
-        free = [p for p in numeric if p.name not in draft.slots and converted(token, p.unit) is not None]
+        free = [p for p in takers if p.name not in draft.slots and converted(token, p.unit) is not None]
         param = implied or next(iter(free), None)
     if param is None:
         return False
@@ -326,7 +301,7 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
     falls = isinstance(old, int | float) and old < 0 and param.name in draft.pattern.args
     if falls or draft.direction < 0:  # "darken by 1 stop": the phrase gives the sign, the user the size
         value = -abs(value) if token.unit == param.unit else converted(less(token), param.unit) or -abs(value)
-    alike = [p for p in numeric if p.unit == param.unit and draft.pattern.args.get(p.name) == old and old is not None]
+    alike = [p for p in takers if p.unit == param.unit and draft.pattern.args.get(p.name) == old and old is not None]
     for same_again in alike if not name else []:  # "by 15 %" of a phrase that means all four sides
         draft.args[same_again.name] = value
         draft.slots.setdefault(same_again.name, value)
@@ -337,7 +312,7 @@ def _number(draft: _Draft, token: Token, name: str = "") -> bool:
 
 def _name_beside(tool: Tool[..., Any], tokens: Sequence[Token], at: int) -> str:
     """The numeric parameter whose own name stands beside a number: "50 % opacity", "depth 0.7", "a depth of 0.7"."""
-    names = {p.name: p.name for p in _numeric(tool)}
+    names = {p.name: p.name for p in numeric(tool)}
     before = [t.text for t in tokens[max(0, at - 2) : at] if t.text not in ("of", "to", "by", "at", "为", "到")]
     after = [t.text for t in tokens[at + 1 : at + 2]]
     return next((names[word] for word in [*before[-1:], *after] if word in names), "")
@@ -368,11 +343,11 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
 
 def _settle_amount(draft: _Draft) -> bool:
     """Scale what is implied, turn what is turned, and refuse what is out of range or says no number."""
-    given = {p.name for p in _numeric(draft.tool) if p.name in draft.slots}
+    given = {p.name for p in numeric(draft.tool) if p.name in draft.slots}
     if draft.pattern.bare and not given and not draft.direction:
         return False
-    only = (draft.factor != 1 or draft.direction) and not given and len(_numeric(draft.tool)) == 1
-    for param in _numeric(draft.tool):
+    only = (draft.factor != 1 or draft.direction) and not given and len(numeric(draft.tool)) == 1
+    for param in numeric(draft.tool):
         value = draft.args.get(param.name)
         if value is None and only and param.default:
             value = param.default
@@ -387,10 +362,6 @@ def _settle_amount(draft: _Draft) -> bool:
             value *= draft.sign
         draft.args[param.name] = round(value) if param.kind == "integer" else round(float(value), 2)
     return True
-
-
-def _numeric(tool: Tool[..., Any]) -> list[Param]:
-    return [p for p in tool.params if p.kind in ("number", "integer") and not p.many]
 
 
 def _content(tokens: Sequence[Token]) -> list[Token]:

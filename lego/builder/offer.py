@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from lego.builder import lexicon as words
-from lego.builder.clause import Reading, patterns_of, readings
+from lego.builder.clause import Reading, readings
 from lego.builder.lexicon import Token, after, find, stem, text_of, together, tokens_of
+from lego.builder.patterns import patterns_of
 from lego.core.registry import Tool
 
 

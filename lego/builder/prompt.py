@@ -18,8 +18,9 @@ from lego.builder.base import Plan, Request
 from lego.builder.grammar import MAX_REFERENCES, MAX_RESULTS, MAX_STEPS, RATIO, step_of, workflow_rules
 from lego.builder.rank import offered
 from lego.core.errors import PlanError, SettingsError, WorkflowError
+from lego.core.phrases import Phrase
 from lego.core.problems import VERSION
-from lego.core.registry import Phrase, Registry, Tool
+from lego.core.registry import Registry, Tool
 from lego.core.signature import REFERABLE, Param
 from lego.core.steps import REFERENCE, Step
 from lego.core.values import Mask

@@ -14,30 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
-from pydantic import ValidationError
-
 from lego.core import signature
 from lego.core.errors import StepError, ToolDefinitionError
+from lego.core.memory import CPU
 from lego.core.models import Network, Place, Pool
+from lego.core.phrases import Phrase, Phrases, phrases_of
 from lego.core.signature import Context, Output, Param
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Scope: TypeAlias = Literal["local", "global", "geometric"]
-Phrases: TypeAlias = "Sequence[str] | Mapping[str, Mapping[str, Any]]"
-SLOT = re.compile(r"\{(\w+)\}")
-
-
-@dataclass(frozen=True)
-class Phrase:
-    """A way to ask for a tool in plain words.
-
-    ``{name}`` in the text is a slot for a parameter, ``{target}`` for the thing that becomes the mask; ``args`` are
-    the arguments that the words imply, "target" among them if the words name the thing by themselves.
-    """
-
-    text: str
-    args: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,6 +35,7 @@ class Engine:
         networks: what the pool hands in, by parameter.
         tile, least_tile: longest side in pixels that it works on at once, as it likes it and the least that makes
             sense; `Context.tile` tells it, and gets smaller where memory runs out. 0 for what knows no tiles.
+        accelerated: it is not worth waiting for on a processor, where another engine does the same.
     """
 
     name: str
@@ -58,6 +45,7 @@ class Engine:
     networks: Mapping[str, Network] = field(default_factory=dict)
     tile: int = 0
     least_tile: int = 256
+    accelerated: bool = False
 
     @functools.cached_property
     def missing(self) -> list[str]:
@@ -72,9 +60,11 @@ class Engine:
             if pool is None or pool.find(network.name) is None:
                 return f"needs the weights '{network.name}' (`lego models pull {network.name}`)"
             try:
-                pool.place(network)
+                place = pool.place(network)
             except StepError as error:
                 return f"cannot run: {error.message}"
+            if self.accelerated and place.device == CPU:
+                return "would take minutes on a processor"
         return ""
 
     def places(self, pool: Pool | None) -> list[Place]:
@@ -113,6 +103,7 @@ class Tool(Generic[P, R]):
         phrases: tuple[Phrase, ...],
         version: str,
         deterministic: bool,
+        abstract: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = function.__name__
@@ -129,8 +120,10 @@ class Tool(Generic[P, R]):
         self.version = version
         self.deterministic = deterministic
         self.function = function
-        first = next((network.name for network in found.networks.values()), "embedded")
-        self.engines = {first: Engine(first, function, version=version, networks=found.networks)}
+        self.engines: dict[str, Engine] = {}
+        if not abstract:
+            first = next((network.name for network in found.networks.values()), "embedded")
+            self.engines[first] = Engine(first, function, version=version, networks=found.networks)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the best engine directly, without a workflow; defaults apply, bounds are not checked."""
@@ -144,13 +137,13 @@ class Tool(Generic[P, R]):
         return next((p for p in self.params if p.name == name), None)
 
     def engine(
-        self, name: str, requires: Sequence[str] = (), version: str = "1", tile: int = 0
+        self, name: str, requires: Sequence[str] = (), version: str = "1", tile: int = 0, accelerated: bool = False
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a better way of doing the same thing: same parameters, used where what it needs is there.
 
         Args:
             requires: modules that must be installed. Networks are parameters: ``net: Annotated[Any, LAMA]``.
-            tile: see `Engine`.
+            tile, accelerated: see `Engine`.
         """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,7 +158,9 @@ class Tool(Generic[P, R]):
                 faults.append(f"{found.line}: an engine '{name}' is registered already")
             if faults:
                 raise _faulty(f"engine '{name}' of tool '{self.name}'", function.__code__.co_filename, faults)
-            self.engines[name] = Engine(name, function, tuple(requires), version, found.networks, tile)
+            self.engines[name] = Engine(
+                name, function, tuple(requires), version, found.networks, tile, accelerated=accelerated
+            )
             return function
 
         return register
@@ -270,6 +265,12 @@ class Registry:
         twin._tools = dict(self._tools)
         return twin
 
+    def running(self, pool: Pool | None = None) -> Registry:
+        """Return a registry of the tools that can run here; without a pool, of those that can run without weights."""
+        twin = Registry()
+        twin._tools = {name: tool for name, tool in self._tools.items() if tool.runs(pool)}
+        return twin
+
     def load(self, path: str | Path) -> list[Tool[..., Any]]:
         """Run a Python file and return the tools that it registered.
 
@@ -316,7 +317,12 @@ registry = Registry()
 def tool(function: Callable[P, R]) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, phrases: Phrases = (), scope: Scope | None = None, version: str = "1", deterministic: bool = True
+    *,
+    phrases: Phrases = (),
+    scope: Scope | None = None,
+    version: str = "1",
+    deterministic: bool = True,
+    abstract: bool = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -325,6 +331,7 @@ def tool(
     scope: Scope | None = None,
     version: str = "1",
     deterministic: bool = True,
+    abstract: bool = False,
 ) -> Any:
     """Register a function as a tool that every builder uses at once.
 
@@ -337,6 +344,7 @@ def tool(
             the size).
         version: raise it when results change, so that cached ones are not served.
         deterministic: False if the same arguments may give different results.
+        abstract: the function is only the card, and its body is never run; engines do the work, where they can run.
 
     Raises:
         ToolDefinitionError: lists every fault of the function with its line.
@@ -344,8 +352,8 @@ def tool(
 
     def register(function: Callable[..., Any]) -> Tool[..., Any]:
         found, faults = signature.read(function)
-        known = tuple(Phrase(text, dict(args)) for text, args in _items(phrases))
-        faults += [f"{found.line}: {fault}" for phrase in known for fault in _phrase_faults(phrase, found)]
+        known = phrases_of(phrases)
+        faults += [f"{found.line}: {fault}" for phrase in known for fault in phrase.faults(found)]
         local = any(p.kind == "mask" and not p.many for p in found.params) and _returns_image(found.outputs)
         chosen = scope or ("local" if local else "global")
         if chosen == "local" and not local:
@@ -354,37 +362,15 @@ def tool(
             faults.append(f"{found.line}: '{function.__name__}' cannot be a tool's name; use lower case, digits and _")
         if faults:
             raise _faulty(f"tool '{function.__name__}'", function.__code__.co_filename, faults)
-        made: Tool[..., Any] = Tool(function, found, chosen, known, version, deterministic)
+        made: Tool[..., Any] = Tool(function, found, chosen, known, version, deterministic, abstract)
         registry.add(made)
         return made
 
     return register if function is None else register(function)
 
 
-def _items(phrases: Phrases) -> list[tuple[str, Mapping[str, Any]]]:
-    return list(phrases.items()) if isinstance(phrases, Mapping) else [(text, {}) for text in phrases]
-
-
 def _returns_image(outputs: tuple[Output, ...]) -> bool:
     return any(o.kind == "image" for o in outputs)
-
-
-def _phrase_faults(phrase: Phrase, found: signature.Signature) -> Iterator[str]:
-    params = {p.name: p for p in found.params}
-    masked = any(p.kind == "mask" for p in found.params)
-    for name in SLOT.findall(phrase.text):
-        if name not in params and not (name == "target" and masked):
-            yield f"phrase '{phrase.text}' has a slot for '{name}', which is no parameter"
-    for name, value in phrase.args.items():
-        if name == "target" and masked and "target" not in params:
-            continue
-        if name not in params:
-            yield f"phrase '{phrase.text}' gives '{name}', which is no parameter"
-            continue
-        try:
-            params[name].validate(value)
-        except ValidationError as error:
-            yield f"phrase '{phrase.text}' gives {name}={value!r}, which the tool refuses: {error.errors()[0]['msg']}"
 
 
 def _documented(function: Callable[..., Any], doc: str) -> Callable[..., Any]:

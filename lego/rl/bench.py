@@ -118,7 +118,7 @@ def _kinds(case: Case) -> dict[str, str]:
 
 def _judged(builder: Builder, case: Case, right: Sequence[Workflow], registry: Registry) -> Outcome:
     values = _values(case)
-    request = Request(values["image"], case.instruction, tuple(registry), tuple(case.given), values)  # type: ignore[arg-type]  # "image" is one
+    request = Request(values["image"], case.instruction, tuple(registry.running()), tuple(case.given), values)  # type: ignore[arg-type]  # "image" is one
     start = time.perf_counter()
     try:
         flow = builder.plan(request).workflow

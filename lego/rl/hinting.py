@@ -27,9 +27,10 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
     """Return hints that have learned from the training's phrasings; about three minutes on one core.
 
     Args:
-        registry: the tools that may be meant.
+        registry: the tools that may be meant; those that need weights are left out.
         share: of the phrasings; less for tests.
     """
+    registry = registry.running()
     tools = (*sorted(tool.name for tool in registry), "")
     examples = list(_examples(registry, tools, Random(seed), share))
     parts = [_taught([e for e in examples if e[2] != fold], len(tools), seed) for fold in (None, *range(FOLDS))]

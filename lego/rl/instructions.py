@@ -78,14 +78,14 @@ def tasks(
     """Yield tasks without end; the same seed gives the same ones.
 
     Args:
-        registry: the tools to be learned, which all have phrasings.
+        registry: the tools to be learned, which all have phrasings; those that need weights are left out.
         split: whose phrasings, nouns and made-up tools; "few" has a fifth of the training's phrasings, and all else.
         unseen_words: False takes the phrasings of the training with the nouns of ``split``.
         level: "plain" has one wish each and no made-up tools, "words" all but what has to be seen in the picture,
             "whole" everything; in "shown" the things that are named are in the picture, a scene, and all tools exist,
             so that plans can run.
     """
-    maker = _maker(tuple(registry), split, split if unseen_words else "train", level)
+    maker = _maker(tuple(registry.running()), split, split if unseen_words else "train", level)
     number = 0
     while True:
         random = Random(f"{seed} {split} {number}")

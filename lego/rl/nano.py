@@ -45,6 +45,7 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
     from transformers import LlavaForConditionalGeneration
 
     folder, dial = Path(folder), SIZES[size]
+    registry = registry.running()
     vocabulary = Vocabulary.of(registry)
     few = 600 if size == "micro" else SAMPLES
     tokenizer = _tokenizer(vocabulary, _corpus(registry, vocabulary, few), PIECES if size != "micro" else 600)

@@ -13,6 +13,7 @@ from lego.tools import (
     filter,
     focus,
     framing,
+    generate,
     geometry,
     grade,
     haze,
@@ -25,6 +26,7 @@ from lego.tools import (
     mosaic,
     perspective,
     portrait,
+    room,
     scale,
     segment,
     stylize,
@@ -33,4 +35,5 @@ from lego.tools import (
     watermark,
 )
 from lego.tools.neural import fill as neural_fill  # engines of the tools above
+from lego.tools.neural import generate as neural_generate
 from lego.tools.neural import outlines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal, TypeAlias
 
 import cv2
@@ -34,7 +33,6 @@ DIVIDES = 25.0  # of 255: sides that differ by more are two things
 Grow: TypeAlias = Annotated[
     float, Field(ge=0, le=0.5, description="how far the mask is widened, as a share of the masked thing's size")
 ]
-Fill: TypeAlias = Callable[[Pixels, patchmatch.Bools], patchmatch.Filled]  # of a picture's holes
 DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom to top"
 
 
@@ -67,7 +65,7 @@ def remove(
     return removed(image, mask, grow, copied(context))
 
 
-def removed(image: Image, mask: Mask, grow: float, fill: Fill) -> Image:
+def removed(image: Image, mask: Mask, grow: float, fill: patchmatch.Fill) -> Image:
     """Remove what a mask covers, with whatever fills holes; the rest as in `remove`."""
     core = mask.pixels >= SURE
     if core.mean() > MOST:
@@ -139,12 +137,12 @@ def _divides(pixels: Pixels, points: NDArray[np.float64]) -> NDArray[np.float64]
     return np.asarray(np.abs(sides[0] - sides[1]).max(1))
 
 
-def copied(context: Context) -> Fill:
+def copied(context: Context) -> patchmatch.Fill:
     """Return what fills holes with patches from around them."""
     return lambda pixels, hole: patchmatch.fill(pixels, hole, context.seed, context.progress)
 
 
-def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, fill: Fill) -> patchmatch.Filled:
+def take_out(pixels: Pixels, core: patchmatch.Bools, grow: float, fill: patchmatch.Fill) -> patchmatch.Filled:
     """Fill ``core`` widened by ``grow``, fading into the picture within what was added."""
     hole = widen(core, grow)
     made, notes = fill(pixels, hole)

@@ -24,6 +24,9 @@ Anchor: TypeAlias = Literal[
     "center", "top", "bottom", "left", "right", "top left", "top right", "bottom left", "bottom right"
 ]
 Side: TypeAlias = Annotated[int, Field(ge=1, le=16384, json_schema_extra={"unit": "px"})]
+Mode: TypeAlias = Annotated[
+    Literal["fill", "reflect", "color"], Field(description="continue the scene, mirror it, or one flat colour")
+]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=50, json_schema_extra={"unit": "%"})]
 
 BOX = 1000  # boxes count in thousandths of the picture
@@ -366,9 +369,7 @@ def extend_canvas(
     right: Share = 0.0,
     top: Share = 0.0,
     bottom: Share = 0.0,
-    mode: Annotated[
-        Literal["fill", "reflect", "color"], Field(description="continue the scene, mirror it, or one flat colour")
-    ] = "fill",
+    mode: Mode = "fill",
     color: Color = "#ffffff",
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Extended:
@@ -377,19 +378,30 @@ def extend_canvas(
     Sides are in per cent of the picture's width or height. The old pixels stay as they are. "fill" is by PatchMatch
     and convinces on landscapes and textures; it invents no new things.
     """
+    sides = Sides(left, right, top, bottom)
+    return extended(image, sides, mode, color, lambda p, new: patchmatch.fill(p, new, context.seed, context.progress))
+
+
+class Sides(NamedTuple):
+    """What is added to each side, in % of the picture's width or height."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def extended(image: Image, sides: Sides, mode: str, color: str, fill: patchmatch.Fill) -> Extended:
+    """Extend the canvas, with whatever fills what is new in mirrored pixels; the rest as in `extend_canvas`."""
     width, height = image.size
-    sides = (
-        round(top * height / 100),
-        round(bottom * height / 100),
-        round(left * width / 100),
-        round(right * width / 100),
-    )
+    left, right = (round(share * width / 100) for share in sides[:2])
+    top, bottom = (round(share * height / 100) for share in sides[2:])
     way = cv2.BORDER_CONSTANT if mode == "color" else cv2.BORDER_REFLECT
-    large = _padded(image, sides, way, color)
+    large = _padded(image, (top, bottom, left, right), way, color)
     new = np.ones((large.size[1], large.size[0]), np.bool_)
-    new[sides[0] : sides[0] + height, sides[2] : sides[2] + width] = False
+    new[top : top + height, left : left + width] = False
     if mode == "fill" and new.any():
-        pixels, notes = patchmatch.fill(large.pixels, new, context.seed, context.progress)
+        pixels, notes = fill(large.pixels, new)
         large = Image(pixels, large.alpha, notes)
     return Extended(large, Mask(new))
 

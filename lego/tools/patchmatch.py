@@ -66,6 +66,9 @@ class Filled(NamedTuple):
     notes: tuple[str, ...]
 
 
+Fill: TypeAlias = Callable[[Pixels, Bools], Filled]  # what fills a picture's holes
+
+
 def engines(hole: Bools) -> list[Engine]:
     """The engines that run here, best first for this hole; none where diffusion has to do.
 

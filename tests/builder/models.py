@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lego.builder.processors import picture_processor
+from lego.core.processors import picture_processor
 from lego.core.registry import registry
 
 SPECIAL = (
@@ -91,6 +91,11 @@ def _llava(kind: str, words: Any) -> tuple[Any, Any]:
         chat_template=TEMPLATE.replace("IMAGE", "<image>"),
     )  # fmt: skip
     return LlavaForConditionalGeneration(config), processor
+
+
+def qwen(kind: str) -> tuple[Any, Any]:
+    """Return a Qwen-VL and its processor."""
+    return _qwen(kind, tokenizer())
 
 
 def _qwen(kind: str, words: Any) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ PICTURE = Image(np.zeros((4, 4, 3), np.uint8))
 
 
 def plan(words: str, *given: str) -> Plan:
-    made = builder.open("rules").plan(Request(PICTURE, words, tuple(registry), given))
+    made = builder.open("rules").plan(Request(PICTURE, words, tuple(registry.running()), given))
     kinds = {"image": "image", **{name: "mask" if name == "mask" else "image" for name in given}}
     assert made.workflow.check(registry, kinds) == [], words
     return made
@@ -354,3 +354,22 @@ def test_a_size_may_be_written_with_a_cross() -> None:
     for words in ("resize to 1080x1350", "resize it to 1080 × 1350", "scale it to 1080 x 1350 px"):
         assert steps(words) == [("resize", {"image": "$image", "width": 1080, "height": 1350})], words
     assert steps("写上'早安'")[0][1]["text"] == "早安"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("replace the sky with a red sunset", [("segment", "sky"), ("generate_fill", "a red sunset")]),
+        ("add a dog on the left", [("generate_fill", "a dog on the left")]),
+        ("add a dog and make it brighter", [("generate_fill", "a dog"), ("exposure", "")]),
+        ("turn day into night", [("instruct_edit", "turn day into night")]),
+        ("把杯子换成花瓶", [("segment", "杯子"), ("generate_fill", "花瓶")]),
+        ("replace the background with white", [("segment", "background"), ("fill_color", "")]),
+        ("change the car to red", [("segment", "car"), ("recolor", "")]),
+    ],
+)
+def test_prose_goes_to_tools_that_generate_where_they_are_on_offer(words: str, expected: list[tuple[str, str]]) -> None:
+    made = builder.open("rules").plan(Request(PICTURE, words, tuple(registry)))
+    words_of = ("target", "prompt", "instruction")
+    steps = made.workflow.steps
+    assert [(s.tool, next((s.args[k] for k in words_of if k in s.args), "")) for s in steps] == expected

@@ -17,7 +17,7 @@ PICTURE = Image(np.zeros((4, 4, 3), np.uint8))
 
 
 def steps(words: str) -> list[tuple[str, dict[str, Any]]]:
-    made = builder.open("rules").plan(Request(PICTURE, words, tuple(registry), ()))
+    made = builder.open("rules").plan(Request(PICTURE, words, tuple(registry.running()), ()))
     assert made.workflow.check(registry, {"image": "image"}) == [], words
     return [(step.tool, {k: v for k, v in step.args.items() if k != "image"}) for step in made.workflow.steps]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pytest
 from pydantic import Field, ValidationError
 
-from lego.core.errors import ToolDefinitionError
+from lego.core.errors import StepError, ToolDefinitionError
 from lego.core.registry import Registry, registry, tool
 from lego.core.signature import Color, Context
 from lego.core.values import Image, Mask
@@ -178,3 +178,22 @@ def test_the_nearest_name_is_offered() -> None:
     box.add(rt_brighten)
     assert box.nearest("rt_brigten") == "rt_brighten"
     assert box.nearest("zzz") is None
+
+
+def test_a_card_alone_has_no_engine_until_one_is_given(small: Image) -> None:
+    @tool(abstract=True)
+    def rt_card(image: Image) -> Image:
+        """Do what nothing here can."""
+        raise AssertionError
+
+    assert not rt_card.runs()
+    assert "rt_card" not in registry.running()
+    with pytest.raises(StepError, match="'rt_card' cannot run here"):
+        rt_card(small)
+
+    @rt_card.engine("plain")
+    def _(image: Image) -> Image:
+        return Image(255 - image.pixels)
+
+    assert "rt_card" in registry.running()
+    assert rt_card(small) == Image(255 - small.pixels)

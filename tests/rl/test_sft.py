@@ -11,7 +11,7 @@ import torch
 
 import lego.tools
 from lego.builder.planning import TOKEN
-from lego.builder.processors import load_processor
+from lego.core.processors import load_processor
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.rl import sft, supply

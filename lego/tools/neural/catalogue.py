@@ -12,6 +12,9 @@ RAIL = "CreativeML OpenRAIL-M"
 RAIL_XL = "CreativeML OpenRAIL++-M"
 FLUX = "FLUX.1 [dev] Non-Commercial"
 TRANSFORMERS = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors", "*.bin")
+# A pipeline's folders; beside them some repositories keep the same weights once more in one file.
+PIPELINE = ("*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
+HALF = ("*.json", "*/*.txt", "*/*.fp16.safetensors")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -88,10 +91,41 @@ _ALL = (
         url="https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
         sha256="344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9", bytes=205_669_692,
     ),
+    Weights(
+        "sd-inpaint", "paints what words describe into a mask: generate_fill", 1370, 2_740, RAIL,
+        hub="stable-diffusion-v1-5/stable-diffusion-inpainting", files=HALF,
+    ),
+    Weights(
+        "sdxl-inpaint", "the same, finer: generate_fill", 3469, 6_939, RAIL_XL,
+        hub="diffusers/stable-diffusion-xl-1.0-inpainting-0.1", files=HALF,
+    ),
+    Weights(
+        "flux-fill", "the same, finest: generate_fill", 16_870, 33_740, FLUX, hub="black-forest-labs/FLUX.1-Fill-dev",
+        files=PIPELINE, commercial=False, gated=True,
+    ),
+    Weights(
+        "qwen-image", "the same, also writes, English and Chinese: generate_fill", 28_850, 57_700, APACHE,
+        hub="Qwen/Qwen-Image", files=PIPELINE,
+    ),
+    Weights(
+        "instruct-pix2pix", "changes a picture as a sentence says: instruct_edit", 1370, 5_480, MIT,
+        hub="timbrooks/instruct-pix2pix", files=PIPELINE,
+    ),
+    Weights(
+        "qwen-image-edit", "the same, finer, English and Chinese: instruct_edit", 28_850, 57_700, APACHE,
+        hub="Qwen/Qwen-Image-Edit-2509", files=PIPELINE,
+    ),
+    Weights(
+        "flux-kontext", "the same, finer: instruct_edit", 16_870, 33_740, FLUX,
+        hub="black-forest-labs/FLUX.1-Kontext-dev", files=PIPELINE, commercial=False, gated=True,
+    ),
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
 PRESETS: dict[str, tuple[str, ...]] = {
     "basic": ("yolox", "deeplab", "clipseg", "lama"),  # what a processor runs in seconds
     "precise": ("grounding-dino", "sam", "lama"),  # a minute a step on a processor, a second on an accelerator
+    "gpu-12gb": ("grounding-dino", "sam", "lama", "sd-inpaint", "instruct-pix2pix"),
+    "gpu-24gb": ("grounding-dino", "sam", "lama", "sdxl-inpaint", "instruct-pix2pix"),
+    "gpu-80gb": ("grounding-dino", "sam", "lama", "flux-fill", "qwen-image-edit"),
 }

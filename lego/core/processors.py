@@ -19,11 +19,15 @@ FILMED = {
 }
 
 
-def load_processor(folder: str | Path) -> Any:
-    """Return the processor of a checkpoint's folder, for pictures and text; what transformers raises is passed on."""
+def load_processor(folder: str | Path, kind: str = "") -> Any:
+    """Return the processor in a folder, for pictures and text; what transformers raises is passed on.
+
+    Args:
+        kind: the type of its model, if the folder has no model's configuration that tells it.
+    """
     from transformers import AutoConfig, AutoProcessor
 
-    kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+    kind = kind or AutoConfig.from_pretrained(folder, local_files_only=True).model_type
     if kind not in FILMED or has_torchvision():
         return AutoProcessor.from_pretrained(folder, local_files_only=True)
     from transformers import AutoTokenizer
