@@ -24,9 +24,8 @@ from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
 from lego.builder.hints import Hints
-from lego.builder.marks import lean, marks
+from lego.builder.marks import lean, marks, nearest
 from lego.builder.prompt import Lean
-from lego.builder.rank import Index, card
 from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
 from lego.core.errors import PlanError, WorkflowError
@@ -114,7 +113,6 @@ class Pointing:
     def __init__(self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None, sure: float = 0.0) -> None:
         self.vocabulary = Vocabulary(tools)
         self.hints, self.sure = hints, sure
-        self._index: tuple[tuple[str, ...], Index] | None = None
         self._held: tuple[Request, _Setting] | None = None  # the last: a plan asks for it four times
         self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 
@@ -236,9 +234,10 @@ class Pointing:
 
     def _setting_of(self, request: Request) -> _Setting:
         known, new, absent = self._sorted(request.tools, "reference" in request.given)
-        cards = self._nearest(new, request.instruction)
+        words = tuple(words_of(request.instruction))
+        cards = nearest(self.hints, request.instruction, words, request.fold, new, tuple(known.values()))[:CARDS]
         tools = {**known, **{f"<t_{n}>": tool for n, tool in enumerate(cards)}}
-        return _Setting(request, tuple(words_of(request.instruction)), tools, cards, absent)
+        return _Setting(request, words, tools, cards, absent)
 
     def _sorted_afresh(
         self, tools: tuple[Tooling, ...], second: bool
@@ -249,17 +248,6 @@ class Pointing:
         names = [name for name in self.vocabulary.tools if name in by_heart]
         known = {f"<T:{name}>": by_heart[name] for name in names if _usable(by_heart[name], second)}
         return known, new, tuple(name for name in self.vocabulary.tools if name not in by_heart)
-
-    def _nearest(self, tools: Sequence[Tooling], instruction: str) -> tuple[Tooling, ...]:
-        """The cards that share most letters with the instruction, best first."""
-        if not tools:
-            return ()
-        texts = tuple(card(tool) for tool in tools)
-        if self._index is None or self._index[0] != texts:
-            self._index = (texts, Index(texts))
-        scores = self._index[1].rank(instruction)
-        order = sorted(range(len(tools)), key=lambda n: -scores[n])
-        return tuple(tools[n] for n in order[:CARDS])
 
     def _card(self, setting: _Setting, number: int, tool: Tooling) -> str:
         token = f"<t_{number}>"

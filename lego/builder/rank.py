@@ -93,7 +93,7 @@ def offered(tools: tuple[Tool[..., Any], ...], instruction: str) -> tuple[Tool[.
     sizes = _sizes(tools)
     if sum(sizes) <= ROOM:
         return tools
-    scores = _index(tools).rank(instruction)
+    scores = index_of(tools).rank(instruction)
     near = sorted(range(len(tools)), key=lambda n: -scores[n])[:NEAREST]
     chosen: set[int] = set()
     used = 0
@@ -110,5 +110,6 @@ def _sizes(tools: tuple[Tool[..., Any], ...]) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _index(tools: tuple[Tool[..., Any], ...]) -> Index:
+def index_of(tools: tuple[Tool[..., Any], ...]) -> Index:
+    """Return an index of the cards of tools, made once for the same ones."""
     return Index([card(tool) for tool in tools])

@@ -7,7 +7,7 @@ import pytest
 
 import lego.tools  # registers them
 from lego.builder.hints import BUCKETS, Hints, Linear, buckets
-from lego.builder.marks import marks
+from lego.builder.marks import marks, nearest
 from lego.builder.words import words_of
 from lego.core.registry import registry
 from lego.rl.invented import tool_of
@@ -73,3 +73,18 @@ def test_what_is_quoted_or_in_chinese_names_nothing(hints: Hints) -> None:
     assert "<c_" not in "".join(marked(hints, "把海面变成暴风").values())
     assert marked(hints, "") == {}
     assert marked(hints, "hmm") == {"hmm": "<none>"}
+
+
+def test_a_card_is_shown_only_where_it_rivals_the_known_tools(hints: Hints) -> None:
+    known, new = (registry["move"], registry["flip"]), (LAMP, SEA)
+
+    def shown(text: str, fold: int | None = None) -> list[str]:
+        return [tool.name for tool in nearest(hints, text, words_of(text), fold, new, known)]
+
+    assert shown("make the sea rough") == ["sea_state"]
+    assert shown("mirror it horizontally") == []
+    assert shown("mirror it, then switch the lamp on")[0] == "lamp_on"
+    assert set(shown("mirror it horizontally", fold=0)) == {"lamp_on", "sea_state"}  # in training nothing is hidden
+    text = "mirror it"
+    assert len(nearest(hints, text, words_of(text), None, new, ())) == 2
+    assert nearest(hints, text, words_of(text), None, (), known) == ()

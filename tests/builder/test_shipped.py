@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lego
@@ -65,6 +66,19 @@ def test_a_tool_that_it_never_saw_is_used_when_it_is_asked_for_and_only_then(nan
     (step,) = nano.plan(Request(image, "add scanlines, gap 3", tools)).workflow.steps
     assert (step.tool, step.args["gap"]) == ("scanlines", 3)
     assert nano.plan(Request(image, "crop it to a square", tools)).workflow.steps[0].tool == "crop"
+
+
+@pytest.mark.parametrize(
+    ("words", "tool"),
+    [("get rid of the lamp in the corner", "remove"), ("make the dress green", "recolor"), ("mirror it", "flip")],
+)
+def test_tools_that_it_never_saw_take_nothing_from_those_that_it_knows(nano: Builder, words: str, tool: str) -> None:
+    made = [
+        tool_of("[find_spot] Find a place where a new thing could stand, in the corner. | thing: text"),
+        tool_of("[shimmer] Let the thing shimmer in a colour. | amount: number 0..1 = 0.5"),
+    ]
+    request = Request(Image(np.zeros((40, 60, 3), np.uint8)), words, (*registry, *made))
+    assert nano.plan(request).workflow.steps[-1].tool == tool
 
 
 def test_held_out_wishes_are_planned_as_meant(nano: Builder) -> None:
