@@ -17,9 +17,16 @@ from lego.core.steps import Step
 # Output of each tool with one output, so that a reference to it can be written without its name.
 ONLY = {
     "segment": "mask", "mask_refine": "mask", "mask_invert": "mask", "mask_subtract": "mask", "mask_box": "mask",
-    "mask_union": "mask", "mask_resize": "mask", "remove": "image", "recolor": "image",
+    "mask_union": "mask", "mask_resize": "mask", "find_room": "mask", "remove": "image", "recolor": "image",
+    "generate_fill": "image", "instruct_edit": "image", "paste": "image", "layer_scale": "image",
+    "layer_subtract": "image", "sketch": "image", "watercolor": "image", "oil": "image", "cartoon": "image",
+    "ink": "image", "caption": "caption",
 }  # fmt: skip
-NAMES = {"RESIZE": "resize_cut"}  # scaling an object on its canvas must not be taken for our `resize` of a picture
+STYLES = {  # words of a style, and our tool for it; other styles are painted by a network
+    "sketch": r"pencil|charcoal|sketch", "watercolor": r"watercolou?r|aquarelle", "oil": r"\boil\b",
+    "cartoon": r"cartoon|comic", "ink": r"\bink\b",
+}  # fmt: skip
+SCENE = re.compile(r"(?:change|turn|replace) the background (?:to|into|with|by) ", re.IGNORECASE)
 LONGEST_PROMPT = 200  # characters of a prompt in which a colour is looked for; more is no plain wish for a colour
 # Colour names that name a material or a thing first: "to linen" wants cloth. With the word "colour" they are colours.
 THINGS = frozenset({
@@ -66,6 +73,7 @@ class _Translator:
         self.steps: list[tuple[Call, Step]] = []
         self.notes: list[str] = []
         self.tools: dict[int, str] = {}  # tool of each translated call, "" if it keeps its brick's name
+        self.same: dict[int, str] = {}  # calls that do what another has done already, and the reference to that
         used = [value for call in chain.calls for value in call.inputs.values()]
         self.used = {
             (source.index, source.output) for value in [*used, *chain.results] if (source := chain.find(value)[0])
@@ -73,19 +81,35 @@ class _Translator:
 
     def add(self, call: Call) -> None:
         """Append the step of a call, and those that give what the one step does not."""
+        if canvas := self.filled(call):
+            self.same[call.index] = self.value(call.inputs["image"])
+            self.notes.append(f"{call}: left out, because the `extend_canvas` of {canvas} paints what is new")
+            return
         tool, args = self.counterpart(call) or ("", {})
         self.tools[call.index] = tool
-        plain = NAMES.get(call.name) or call.name.lower().replace("-", "_")
+        plain = call.name.lower().replace("-", "_")
         step = Step(f"s{call.number}", tool or plain, args if tool else self.args(call, *call.inputs))
         self.steps.append((call, step))
         if tool and call.name in FINDERS and (call.index, "image") in self.used:
-            cut = Step(f"{step.id}_cut", "cut", self.args(call, "image") | {"mask": f"${step.id}"})
+            whole = {"mask": f"${step.id}", "trim": False}  # theirs stands where it stood
+            cut = Step(f"{step.id}_cut", "cut", self.args(call, "image") | whole)
             self.steps.append((call, cut))
         if tool == "extend_canvas" and (call.index, "caption") in self.used:
-            self.steps.append((call, Step(f"{step.id}_caption", plain, self.args(call, "image"))))
+            self.steps.append((call, Step(f"{step.id}_caption", "caption", self.args(call, "image"))))
+
+    def filled(self, call: Call) -> Call | None:
+        """The call that enlarged a canvas, if this one does nothing but fill it: our `extend_canvas` does both."""
+        maker = call.maker("mask") if call.name == "FLUX-FILL" else None
+        if maker is None or maker is not call.maker("image") or self.tools.get(maker.index) != "extend_canvas":
+            return None
+        return maker
 
     def counterpart(self, call: Call) -> tuple[str, dict[str, Any]] | None:
         """Return our tool and its arguments, or None if the brick has none or is called against its rules."""
+        return self.finding(call) or self.editing(call)
+
+    def finding(self, call: Call) -> tuple[str, dict[str, Any]] | None:
+        """Return the same of a brick that gives a mask or tells something."""
         masks, images = call.has("mask2"), call.has("image1") or call.has("image2")
         match call.name:
             case "RES":
@@ -104,6 +128,18 @@ class _Translator:
                 return "mask_box", self.args(call, "mask")
             case "RESIZE" if call.has("mask") and not call.has("image"):
                 return "mask_resize", self.args(call, "mask", factor="ratio")
+            case "ADD-PRED":
+                return "find_room", self.args(call, "image", "mask", thing="prompt")
+            case "CMI-PRED" if growth := growth_of(call):
+                return "extend_canvas", self.args(call, "image") | growth
+            case "CMI-PRED" if not any(call.has(name) for name in RATIOS):
+                return "caption", self.args(call, "image")
+        return None
+
+    def editing(self, call: Call) -> tuple[str, dict[str, Any]] | None:
+        """Return the same of a brick that gives a picture."""
+        layers = call.has("image1", "image2") and not call.has("mask1") and not call.has("mask2")
+        match call.name:
             case "FASTINPAINT" | "FLUX-INPAINT":
                 if call.has("preimage") or call.has("score"):
                     self.notes.append(f"{call}: preimage and score are dropped, because `remove` makes its own draft")
@@ -111,9 +147,28 @@ class _Translator:
             case "FLUX-RCM" if color := color_of(call.inputs.get("prompt")):
                 self.notes.append(f"{call}: the prompt {call.inputs['prompt']!r} is taken as the colour {color}")
                 return "recolor", self.args(call, "image", "mask") | {"color": color}
-            case "CMI-PRED" if growth := growth_of(call):
-                return "extend_canvas", self.args(call, "image") | growth
+            case "FLUX-RCM" | "FLUX-ENV" | "FLUX-POSE":
+                return "instruct_edit", self.args(call, "image", "mask", instruction="prompt")
+            case "FLUX-FILL":
+                return "generate_fill", self.args(call, "image", "mask", "prompt", picture="preimage")
+            case "FLUX-CBG" if isinstance(prompt := call.inputs.get("prompt"), str):
+                return "generate_fill", self.args(call, "image", "mask") | {"prompt": SCENE.sub("", prompt)}
+            case "FLUX-STYLE" if isinstance(style := call.inputs.get("style"), str):
+                return self.styled(call, style)
+            case "COMPOSE" if layers:
+                return "paste", self.args(call, image="image1", picture="image2") | {"scale": 1.0}
+            case "INVERSE" if layers:
+                return "layer_subtract", self.args(call, image="image1", picture="image2")
+            case "RESIZE" if call.has("image") and not call.has("mask"):
+                return "layer_scale", self.args(call, "image", factor="ratio")
         return None
+
+    def styled(self, call: Call, style: str) -> tuple[str, dict[str, Any]]:
+        """Return our tool for a style, which needs no caption."""
+        self.notes.append(f"{call}: the caption is dropped, because our tools see the picture themselves")
+        own = next((name for name, words in STYLES.items() if re.search(words, style, re.IGNORECASE)), "")
+        told = {} if own else {"instruction": f"turn it into {style}"}
+        return own or "instruct_edit", self.args(call, "image", "mask") | told
 
     def args(self, call: Call, *same: str, **renamed: str) -> dict[str, Any]:
         """Return the inputs that are not null in our syntax, under their own names or, ``ours=theirs``, under ours."""
@@ -134,6 +189,8 @@ class _Translator:
             return f"${match[1].replace('step', 's')}.{match[2]}"
         if source.index is None:
             return f"${source.output}"
+        if source.index in self.same:
+            return self.same[source.index]
         name, tool = f"$s{self.chain.calls[source.index].number}", self.tools.get(source.index, "")
         if source.output == ONLY.get(tool):
             return name

@@ -18,6 +18,7 @@ from lego.tools import (
     grade,
     haze,
     histogram,
+    layer,
     layout,
     lettering,
     looks,
@@ -34,6 +35,7 @@ from lego.tools import (
     tone,
     watermark,
 )
+from lego.tools.neural import describe as neural_describe
 from lego.tools.neural import fill as neural_fill  # engines of the tools above
 from lego.tools.neural import generate as neural_generate
 from lego.tools.neural import outlines

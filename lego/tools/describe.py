@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
+from lego.core.signature import Context
 from lego.core.values import Image
 from lego.tools.filter import noise_of
 from lego.tools.finders import ocr
@@ -131,6 +132,24 @@ def describe(image: Image) -> Description:
         words=_words(image),
     )
     return facts._replace(text=_told(facts, sure))
+
+
+class Caption(NamedTuple):
+    """What a picture shows, as a sentence in English."""
+
+    caption: str
+
+
+@tool(
+    abstract=True,
+    phrases=[
+        "caption", "write caption for it", "what is in picture", "what does picture show", "what is shown",
+        "what do you see", "描述画面内容", "图里有什么", "写一句说明",
+    ],
+)  # fmt: skip
+def caption(image: Image, context: Context = Context()) -> Caption:  # noqa: B008  # frozen, so sharing it is safe
+    """Say in an English sentence what the picture shows."""
+    raise NotImplementedError
 
 
 def _word(table: tuple[tuple[float, str], ...], value: float) -> str:

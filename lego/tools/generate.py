@@ -40,14 +40,15 @@ def generate_fill(
     prompt: Prompt,
     mask: Area | None = None,
     strength: Strength = 1.0,
+    picture: Image | None = None,
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Paint what the words describe into the masked place, to fit the light and forms around it.
 
     For a new thing, one instead of another, or a new background (mask it). Without a mask the place is that of
     `find_room` for these words. It is shown with its surroundings at the size that the network knows; outside of it
-    nothing changes. With ``strength`` below 1 it begins with what is
-    there: after a cut-out was pasted, .3 to .6 fits it in.
+    nothing changes. With ``strength`` below 1 it begins with what is there. With a ``picture``, a cut-out, this very
+    thing is put there first, its feet on the mask's bottom edge, and then fitted in with a strength of .5 at most.
 
     Raises:
         RefusedError: the words are not English (code ``language``), or the network's filter withheld what it made.

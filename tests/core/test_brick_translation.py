@@ -12,7 +12,7 @@ from lego.core import dialect
 from lego.core.brick_translation import color_of
 from lego.core.dialect import Parsed, parse
 from lego.core.errors import WorkflowError
-from lego.core.registry import Registry
+from lego.core.registry import Registry, registry
 from lego.core.steps import Step
 from lego.core.workflow import Workflow
 
@@ -40,19 +40,19 @@ def lines(workflow: Workflow) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def test_moving_with_a_cut_out_keeps_all_three_results() -> None:
     workflow = of("move-with-cutout")
-    assert workflow.result == ("$s1", "$s3", "$s5.image")
+    assert workflow.result == ("$s1", "$s3", "$s5")
     assert lines(workflow) == {
         "s1": ("segment", {"image": "$image", "target": "scooter"}),
-        "s1_cut": ("cut", {"image": "$image", "mask": "$s1"}),
+        "s1_cut": ("cut", {"image": "$image", "mask": "$s1", "trim": False}),
         "s3": ("remove", {"image": "$image", "mask": "$s1"}),
-        "s4": ("add_pred", {"image": "$s3", "prompt": "add a parked mint-green scooter at the left kerb"}),
+        "s4": ("find_room", {"image": "$s3", "thing": "add a parked mint-green scooter at the left kerb"}),
         "s5": (
-            "flux_fill",
+            "generate_fill",
             {
                 "image": "$s3",
-                "mask": "$s4.mask",
+                "mask": "$s4",
                 "prompt": "a mint-green scooter with a brown seat, parked",
-                "preimage": "$s1_cut.image",
+                "picture": "$s1_cut.image",
             },
         ),
     }
@@ -81,7 +81,7 @@ def test_inverse_is_a_complement_or_a_difference() -> None:
     assert lines(of("new-scene-then-style"))["s1"] == ("segment", {"image": "$image", "target": "subject"})
     assert lines(of("new-scene-then-style"))["s2"] == ("mask_invert", {"mask": "$s1"})
     assert lines(of("mask-difference-zh"))["s3"] == ("mask_subtract", {"first": "$s1", "second": "$s2"})
-    assert lines(of("mask-difference-zh"))["s5"] == ("inverse", {"image1": "$s4.image", "image2": "$image"})
+    assert lines(of("mask-difference-zh"))["s5"] == ("layer_subtract", {"image": "$s4", "picture": "$image"})
 
 
 def canvas(**ratios: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -107,10 +107,37 @@ def test_ratios_become_percent_of_the_side(ratios: dict[str, Any], percent: tupl
     assert workflow.result == ("$s1.image", "$s1.mask")
 
 
-def test_a_caption_that_is_used_stays_a_brick_that_we_lack() -> None:
-    assert lines(of("outpaint-unequal"))["s1_caption"] == ("cmi_pred", {"image": "$image"})
-    assert lines(of("outpaint-unequal"))["s2"][1]["prompt"] == "$s1_caption.caption"
-    assert lines(of("new-scene-then-style"))["s4"] == ("cmi_pred", {"image": "$s3.image"})
+def test_a_canvas_that_is_only_filled_is_filled_by_the_tool_that_made_it() -> None:
+    workflow = of("outpaint-unequal")
+    assert [step.tool for step in workflow.steps] == ["extend_canvas"]
+    assert workflow.result == "$s1.image"
+    assert any("FLUX-FILL" in note and "left out" in note for note in workflow.notes)
+    assert any("CMI-PRED" in note and "`caption` is left out" in note for note in workflow.notes)
+    assert [step.tool for step in of("global-chain-outpaint-equal").steps] == ["instruct_edit"] * 2 + ["extend_canvas"]
+
+
+def test_a_background_is_painted_anew_and_a_style_is_ours_where_there_is_one() -> None:
+    steps = lines(of("new-scene-then-style"))
+    assert steps["s3"] == ("generate_fill", {"image": "$image", "mask": "$s2", "prompt": "an empty theatre stage"})
+    assert steps["s5"] == ("sketch", {"image": "$s3"})
+    style = {"image": "init[image]", "mask": None, "prompt": "a boat", "style": "ukiyo-e woodblock print"}
+    (step,) = translate(("FLUX-STYLE", style, {"image": "step1[image]"}), result=["step1[image]"]).steps
+    assert (step.tool, step.args["instruction"]) == ("instruct_edit", "turn it into ukiyo-e woodblock print")
+    spoilt = style | {"style": "spoiled film"}
+    assert translate(("FLUX-STYLE", spoilt, {"image": "step1[image]"}), result=["step1[image]"]).steps[0].tool != "oil"
+
+
+def test_a_caption_alone_is_told() -> None:
+    asked = {"image": "init[image]"} | {f"{side}_ratio": None for side in SIDES}
+    workflow = translate(("CMI-PRED", asked, {"caption": "step1[caption]"}), result=["step1[caption]"])
+    assert workflow.steps == (Step("s1", "caption", {"image": "$image"}),)
+    assert workflow.result == "$s1"
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if entry["kind"] == "well-formed"])
+def test_every_right_workflow_of_theirs_is_right_with_our_tools(name: str) -> None:
+    problems = of(name).check(registry, {"image": "image", "mask": "mask"})
+    assert [p.code for p in problems] == ["out_of_range"] * (name == "outpaint-unequal")  # we extend by half at most
 
 
 @pytest.mark.parametrize("ratios", [{"left": None}, {"left": "1.5"}, {"left": True}, {"left": float("inf")}])
@@ -154,8 +181,8 @@ def test_a_recolouring_is_noted() -> None:
 def test_scaling_a_cut_out_is_not_our_resize_of_a_picture() -> None:
     steps = lines(of("resize-and-compose-images"))
     assert steps["s1"][1]["target"] == "stepladder [the tall one]"
-    assert steps["s3"] == ("resize_cut", {"image": "$s1_cut.image", "ratio": 0.5})
-    assert steps["s4"] == ("compose", {"image1": "$s2", "image2": "$s3.image"})
+    assert steps["s3"] == ("layer_scale", {"image": "$s1_cut.image", "factor": 0.5})
+    assert steps["s4"] == ("paste", {"image": "$s2", "picture": "$s3", "scale": 1.0})
 
 
 def test_literals_that_begin_with_a_dollar_are_escaped() -> None:

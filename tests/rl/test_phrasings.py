@@ -63,7 +63,8 @@ def test_every_made_up_tool_is_one_and_its_phrasings_fit() -> None:
 def test_every_tool_that_edits_can_be_asked_for_in_both_languages_in_every_part_of_the_data() -> None:
     single = [p for p in phrasings.of_tools() if len(p.calls) == 1]
     counts = Counter((p.calls[0][0], p.language, part) for p in single for part in PARTS if p.within(part))
-    helpers = {t.name for t in registry if t.family in ("mask", "room", "segment")} | {"mask_matte"} - {"segment"}
+    families = ("layer", "mask", "room", "segment")
+    helpers = {t.name for t in registry if t.family in families} | {"mask_matte"} - {"segment"}
     for tool in registry.running():
         if tool.name in helpers - {"segment"}:
             continue

@@ -119,6 +119,14 @@ _ALL = (
         "flux-kontext", "the same, finer: instruct_edit", 16_870, 33_740, FLUX,
         hub="black-forest-labs/FLUX.1-Kontext-dev", files=PIPELINE, commercial=False, gated=True,
     ),
+    Weights(
+        "blip", "says in a sentence what a picture shows: caption", 247, 990, "BSD-3-Clause",
+        hub="Salesforce/blip-image-captioning-base",
+    ),
+    Weights(
+        "qwen2.5-vl", "the same, with more detail: caption", 3755, 7_510, "Qwen Research",
+        hub="Qwen/Qwen2.5-VL-3B-Instruct", commercial=False,
+    ),
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}

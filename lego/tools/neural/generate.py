@@ -13,7 +13,8 @@ import numpy as np
 from lego.core.codec import Pixels
 from lego.core.models import Network
 from lego.core.signature import Area, Color, Context, Thing
-from lego.core.values import Image, Mask
+from lego.core.values import Box, Image, Mask
+from lego.tools import piece
 from lego.tools.fill import Grow, remove, removed
 from lego.tools.finders.regions import Bools, placed
 from lego.tools.generate import Order, Prompt, Strength, generate_fill, instruct_edit
@@ -29,6 +30,7 @@ NEEDED = ("torch", "transformers", "diffusers")
 TILE = 1024  # px; where memory runs out a pipeline works on less
 NOTHING = "the empty place behind it, nothing but background, seamless, photograph"
 ONWARD = "the scene goes on beyond the frame, seamless, photograph"
+FITTED = 0.5  # strength with which a cut-out that was put into a picture is painted over, at most
 DRAFT = 0.1  # of the progress that the draft of a removal counts for
 RING = 25  # px around a hole whose light a draft should have, as in Lego-Edit
 TRUST = ((30, 0.7), (70, 0.8), (255, 0.9))  # difference in grey up to which a draft is kept so far: its strength
@@ -53,14 +55,30 @@ EDITORS = (
 )
 
 
-def filled(net: Painter, image: Image, prompt: str, mask: Mask | None, strength: float, context: Context) -> Image:
+def filled(
+    net: Painter, image: Image, prompt: str, mask: Mask | None, strength: float, picture: Image | None, context: Context
+) -> Image:
     """Return a picture with what a pipeline paints into a mask; arguments as `generate_fill`."""
     where = find_room(image, prompt[:MOST_THING]) if mask is None else mask
     if where.box is None:
         return image.replace(image.pixels)
-    made, notes = net.paint(image.pixels, where.pixels > 0, prompt, context, strength)
+    ground = image.pixels
+    if picture is not None:
+        ground, strength = standing(image, picture, where.box), min(strength, FITTED)
+    made, notes = net.paint(ground, where.pixels > 0, prompt, context, strength)
     chosen = () if mask else (f"painted {placed(where.pixels > 0)}, because no place was given",)
     return _noted(blend(image, made, where), (*chosen, *notes))
+
+
+def standing(image: Image, picture: Image, box: Box) -> Pixels:
+    """Return a picture with a cut-out that stands in a box, as large as fits, in the middle of its lower edge."""
+    x0, y0, x1, y1 = box
+    left, top, right, bottom = (picture.alpha is not None and Mask(picture.alpha).box) or (0, 0, *picture.size)
+    alpha = None if picture.alpha is None else picture.alpha[top:bottom, left:right]
+    share = min((x1 - x0) / (right - left), (y1 - y0) / (bottom - top))
+    size = max(1, round((right - left) * share)), max(1, round((bottom - top) * share))
+    thing = piece.resized(Image(picture.pixels[top:bottom, left:right], alpha), size)
+    return piece.over(image, thing, (round((x0 + x1 - size[0]) / 2), y1 - size[1])).pixels
 
 
 def instructed(net: Painter, image: Image, mask: Mask | None, instruction: str, context: Context) -> Image:
@@ -79,10 +97,11 @@ def _noted(image: Image, notes: tuple[str, ...]) -> Image:
 def _fills(network: Network) -> None:
     @generate_fill.engine(network.name, requires=NEEDED, tile=TILE)
     def _(
-        image: Image, prompt: Prompt, mask: Area | None = None, strength: Strength = 1.0, context: Context = Context(),  # noqa: B008
+        image: Image, prompt: Prompt, mask: Area | None = None, strength: Strength = 1.0,
+        picture: Image | None = None, context: Context = Context(),  # noqa: B008
         *, net: Annotated[Any, network],
     ) -> Image:  # fmt: skip
-        return filled(net, image, prompt, mask, strength, context)
+        return filled(net, image, prompt, mask, strength, picture, context)
 
 
 def _obeys(network: Network) -> None:

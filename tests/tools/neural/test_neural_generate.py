@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -28,11 +29,12 @@ from lego.tools.fill import remove
 from lego.tools.generate import generate_fill, instruct_edit
 from lego.tools.geometry import Extended, extend_canvas
 from lego.tools.neural import diffusion
-from lego.tools.neural.generate import distrust, refined
+from lego.tools.neural.generate import distrust, refined, standing
 from tests.tools.neural import toys
 
 ROOM = 300 << 30
 STEPS = 3
+DIALECT = Path(__file__).parents[2] / "core" / "lego-edit-dialect.json"
 NAMES = list(toys.BUILT)
 
 
@@ -266,3 +268,66 @@ def test_new_room_is_painted_and_the_old_picture_stays(pools: dict[str, Pool]) -
         assert (made.image.pixels != mirrored.pixels)[made.mask.pixels > 0].mean() > 0.5
         flat: Extended = engine.function(image, right=50.0, mode="color", net=net)
         assert (flat.image.pixels[:, 60:] == 255).all()
+
+
+def test_a_cut_out_is_put_into_the_mask_and_fitted_in(pools: dict[str, Pool]) -> None:
+    image = Image(np.full((80, 120, 3), 90, np.uint8))
+    alpha = np.zeros((40, 60), np.uint8)
+    alpha[10:30, 20:30] = 255
+    thing = Image(np.full((40, 60, 3), (250, 20, 20), np.uint8), alpha)
+    put = standing(image, thing, (40, 20, 100, 60))  # 10 x 20 becomes 20 x 40
+    assert (put[20:60, 60:80] == (250, 20, 20)).all()
+    assert (put != 90).any(2).sum() == 20 * 40
+    mask = Mask.from_box(image.size, (40, 20, 100, 60))
+    given: dict[str, Image | Mask] = {"image": image, "mask": mask, "reference": thing}
+    args = {"image": "$image", "mask": "$mask", "prompt": "a red pole", "picture": "$reference"}
+    trace = Trace()
+    done = Executor(pool=pools["sd-inpaint"]).run(
+        Workflow((Step("s1", "generate_fill", args),), "$s1"), given, trace=trace
+    )
+    assert done.failure is None
+    assert (done.results[0].pixels == image.pixels)[mask.pixels == 0].all()
+    assert [round(event.share, 2) for event in trace.of(StepProgress)] == [1.0]  # one of three steps: strength .5
+
+
+def test_without_a_mask_it_is_put_where_there_is_room(pools: dict[str, Pool]) -> None:
+    image = Image(np.full((60, 90, 3), 90, np.uint8))
+    done, trace = run(pools["sd-inpaint"], "generate_fill", image, None, prompt="a bird at the top right")
+    changed = Mask((done.results[0].pixels != image.pixels).any(2))
+    assert changed.box is not None
+    assert changed.box[0] > 40
+    assert changed.box[3] < 40
+    assert next(trace.of(StepDone)).notes[0].startswith("painted at the top right")
+
+
+def bricks(name: str) -> Workflow:
+    """A right workflow of Lego-Edit's dialect, its targets those of the picture here."""
+    raw = next(e["raw"] for e in json.loads(DIALECT.read_text(encoding="utf-8")) if e["id"] == name)
+    for target in ("scooter", "ottoman", "cushion on the ottoman", "stepladder [the tall one]", "lantern"):
+        raw = raw.replace(f'"prompt": "{target}"', '"prompt": "red disc"')
+    return Workflow.from_lego_edit(raw.replace("1.75", "1.5"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "move-with-cutout", "user-mask-literals", "new-scene-then-style", "mask-difference-zh", "outpaint-unequal",
+        "resize-and-compose-images", "mask-only-result", "global-chain-outpaint-equal",
+    ],
+)  # fmt: skip
+def test_chains_of_the_papers_bricks_run(name: str, models: Path) -> None:
+    pixels = np.full((96, 128, 3), (90, 130, 90), np.uint8)
+    disc = np.hypot(*np.mgrid[-60:36, -40:88]) < 22
+    pixels[disc] = (220, 20, 20)
+    image = Image(pixels)
+    known = {"sd-inpaint", "instruct-pix2pix"}
+    pool = Pool(lambda asked: models / asked if asked in known else None, {CPU: ROOM})
+    workflow = bricks(name)
+    given: dict[str, Image | Mask] = {"image": image, "mask": Mask.from_box(image.size, (10, 30, 70, 90))}
+    done = Executor(pool=pool).run(workflow, given)
+    assert done.failure is None
+    assert len(done.results) == len(workflow.result if isinstance(workflow.result, tuple) else (workflow.result,))
+    size = image.size
+    if "outpaint" in name:
+        size = (179, 144) if name == "outpaint-unequal" else (192, 144)
+    assert {result.size for result in done.results} == {size}
