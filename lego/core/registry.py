@@ -33,6 +33,7 @@ class Engine:
     Attributes:
         requires: importable modules that it needs.
         networks: what the pool hands in, by parameter.
+        spare: those that it can do without; they are handed in where their weights are here and fit.
         tile, least_tile: longest side in pixels that it works on at once, as it likes it and the least that makes
             sense; `Context.tile` tells it, and gets smaller where memory runs out. 0 for what knows no tiles.
         accelerated: it is not worth waiting for on a processor, where another engine does the same.
@@ -46,6 +47,7 @@ class Engine:
     tile: int = 0
     least_tile: int = 256
     accelerated: bool = False
+    spare: frozenset[str] = frozenset()
 
     @functools.cached_property
     def missing(self) -> list[str]:
@@ -56,7 +58,9 @@ class Engine:
         """Why it cannot run here, as a half-sentence; "" if it can."""
         if self.missing:
             return f"needs {', '.join(self.missing)}"
-        for network in self.networks.values():
+        for name, network in self.networks.items():
+            if name in self.spare:
+                continue
             if pool is None or pool.find(network.name) is None:
                 return f"needs the weights '{network.name}' (`lego models pull {network.name}`)"
             try:
@@ -69,7 +73,11 @@ class Engine:
 
     def places(self, pool: Pool | None) -> list[Place]:
         """Where its networks would run."""
-        return [pool.place(network) for network in self.networks.values()] if pool else []
+        return [pool.place(network) for network in self.held(pool).values()] if pool else []
+
+    def held(self, pool: Pool | None) -> dict[str, Network]:
+        """Return what of its networks the pool can hand in, by parameter."""
+        return {n: net for n, net in self.networks.items() if pool and (n not in self.spare or _fits(pool, net))}
 
     @functools.cached_property
     def code(self) -> str:
@@ -122,8 +130,9 @@ class Tool(Generic[P, R]):
         self.function = function
         self.engines: dict[str, Engine] = {}
         if not abstract:
-            first = next((network.name for network in found.networks.values()), "embedded")
-            self.engines[first] = Engine(first, function, version=version, networks=found.networks)
+            needed = [network.name for name, network in found.networks.items() if name not in found.spare]
+            first = needed[0] if needed else "embedded"
+            self.engines[first] = Engine(first, function, (), version, found.networks, spare=found.spare)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the best engine directly, without a workflow; defaults apply, bounds are not checked."""
@@ -159,8 +168,9 @@ class Tool(Generic[P, R]):
             if faults:
                 raise _faulty(f"engine '{name}' of tool '{self.name}'", function.__code__.co_filename, faults)
             self.engines[name] = Engine(
-                name, function, tuple(requires), version, found.networks, tile, accelerated=accelerated
-            )
+                name, function, tuple(requires), version, found.networks, tile, accelerated=accelerated,
+                spare=found.spare,
+            )  # fmt: skip
             return function
 
         return register
@@ -367,6 +377,14 @@ def tool(
         return made
 
     return register if function is None else register(function)
+
+
+def _fits(pool: Pool, network: Network) -> bool:
+    """Are the weights here, and is there a budget that they fit?"""
+    try:
+        return pool.find(network.name) is not None and bool(pool.place(network))
+    except StepError:
+        return False
 
 
 def _returns_image(outputs: tuple[Output, ...]) -> bool:

@@ -160,6 +160,7 @@ class Signature:
     Attributes:
         context: the parameter that gets a `Context`, None if there is none.
         networks: what the pool hands in, by parameter.
+        spare: those of them that have a default, and are done without where their weights are missing.
     """
 
     sentence: str
@@ -169,6 +170,7 @@ class Signature:
     context: str | None
     line: int
     networks: Mapping[str, Network] = field(default_factory=dict)
+    spare: frozenset[str] = frozenset()
 
 
 def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
@@ -182,6 +184,7 @@ def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
         return Signature("", "", (), (), None, line), [f"{line}: the annotations cannot be read: {error}"]
     params, context = [], None
     networks: dict[str, Network] = {}
+    spare: set[str] = set()
     for parameter in inspect.signature(function).parameters.values():
         at = lines.get(parameter.name, line)
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -190,6 +193,7 @@ def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
             context = parameter.name
         elif network := _network(hints.get(parameter.name)):
             networks[parameter.name] = network
+            spare |= {parameter.name} if parameter.default is not parameter.empty else set()
         elif parameter.name not in hints:
             faults.append(f"{at}: parameter '{parameter.name}' has no type; allowed: {_allowed()}")
         else:
@@ -199,7 +203,7 @@ def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
     outputs, found = _outputs(hints.get("return"))
     sentence, doc, more = _docstring(function)
     faults.extend(f"{line}: {fault}" for fault in found + more)
-    return Signature(sentence, doc, tuple(params), outputs, context, line, networks), faults
+    return Signature(sentence, doc, tuple(params), outputs, context, line, networks, frozenset(spare)), faults
 
 
 def _network(hint: Any) -> Network | None:

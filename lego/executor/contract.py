@@ -64,11 +64,12 @@ def _disc(size: tuple[int, int]) -> Mask:
 @contextlib.contextmanager
 def _ready(engine: Engine, pool: Pool | None) -> Iterator[Engine]:
     """An engine with its networks in it."""
-    if pool is None or not engine.networks:
+    held = engine.held(pool)
+    if pool is None or not held:
         yield engine
         return
-    with pool.use(*engine.networks.values()) as nets:
-        given = dict(zip(engine.networks, nets, strict=True))
+    with pool.use(*held.values()) as nets:
+        given = dict(zip(held, nets, strict=True))
         yield replace(engine, function=functools.partial(engine.function, **given))
 
 

@@ -58,7 +58,7 @@ def climb(
     Raises:
         StepError: as `step.call`; code ``out_of_memory`` if no rung helped, with all of them in the message.
     """
-    if pool is None or not engine.networks:
+    if pool is None or not engine.held(pool):
         return Climbed(call(bound, engine, args, context))
     told: list[str] = []
     changed = False
@@ -96,7 +96,7 @@ def _rungs(bound: Bound, engine: Engine, context: Context, pool: Pool) -> Iterat
 
 
 def _once(bound: Bound, rung: _Rung, args: dict[str, Any], pool: Pool, stop: Callable[[], None]) -> Outputs:
-    networks = rung.engine.networks
+    networks = rung.engine.held(pool)
     if not networks:
         return call(bound, rung.engine, args, rung.context)
     with pool.use(*networks.values(), device=rung.device, stop=stop) as nets:

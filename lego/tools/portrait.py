@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from lego.core.signature import Share
 from lego.core.values import Image, Mask
 from lego.tools.finders import face
 from lego.tools.finders.regions import Bools, full_size, small_copy
+from lego.tools.neural.faces import YUNET
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
 
 EYES = (0.2, 0.6, 0.1, 0.9)  # of a face's box: top, bottom, left, right
@@ -43,7 +44,9 @@ ROUND = 0.55  # of the circle about it that a pupil fills at least
         "皮肤更光滑": {"amount": 0.6}, "祛皱": {"amount": 0.8},
     }
 )  # fmt: skip
-def smooth_skin(image: Image, mask: Mask | None = None, amount: Share = 0.6) -> Image:
+def smooth_skin(
+    image: Image, mask: Mask | None = None, amount: Share = 0.6, *, faces: Annotated[Any, YUNET] = None
+) -> Image:
     """Smooth the skin of faces (or of what is masked) and keep its pores, and eyes, lips and hair as they are.
 
     What differs a little from a blur within the skin (a fortieth of the face and up) is taken down, in L and in colour;
@@ -54,7 +57,7 @@ def smooth_skin(image: Image, mask: Mask | None = None, amount: Share = 0.6) -> 
     """
     if amount == 0 or (mask is not None and mask.box is None):
         return image.replace(image.pixels)
-    where = _faces(image, "skin") if mask is None else mask
+    where = _faces(image, "skin", faces) if mask is None else mask
     x0, y0, x1, y1 = where.box or (0, 0, *image.size)
     lab = to_lab(np.ascontiguousarray(image.pixels[y0:y1, x0:x1]))
     inside = where.pixels[y0:y1, x0:x1]
@@ -83,9 +86,9 @@ def _even(lab: Plane, skin: Plane, sigma: float) -> Plane:
     return np.asarray((gaussian(lab * skin[..., None], sigma) + lab * np.float32(1e-3)) / weight, np.float32)
 
 
-def _faces(image: Image, what: str) -> Mask:
+def _faces(image: Image, what: str, detect: face.Detect | None) -> Mask:
     """The faces in the picture; refused if there is none for sure."""
-    found = face.find(small_copy(image.pixels, face.SIDE))
+    found = face.find(small_copy(image.pixels, face.SIDE), detect)
     if found.confidence < face.GATE or not found.mask.any():
         raise _nothing(what, "no face was found for sure")
     return Mask(full_size(found.mask, image.pixels), found.confidence)
@@ -130,7 +133,9 @@ def _part(where: Mask, area: tuple[float, float, float, float]) -> Mask:
         "红眼", "去红眼", "消除红眼", "去除红眼", "修复红眼", "红眼修正",
     ]
 )  # fmt: skip
-def red_eye(image: Image, mask: Mask | None = None, amount: Share = 1.0) -> Image:
+def red_eye(
+    image: Image, mask: Mask | None = None, amount: Share = 1.0, *, faces: Annotated[Any, YUNET] = None
+) -> Image:
     """Turn pupils that the flash made red dark again, in the masked eyes or in the faces that are found.
 
     Red and round spots lose their red to the mean of green and blue; glints stay.
@@ -140,7 +145,7 @@ def red_eye(image: Image, mask: Mask | None = None, amount: Share = 1.0) -> Imag
     """
     if amount == 0 or (mask is not None and mask.box is None):
         return image.replace(image.pixels)
-    where = _part(_faces(image, "red eye"), EYES) if mask is None else mask
+    where = _part(_faces(image, "red eye", faces), EYES) if mask is None else mask
     x0, y0, x1, y1 = where.box or (0, 0, *image.size)
     part = image.pixels[y0:y1, x0:x1].astype(np.float32)
     red, others = part[..., 0], part[..., 1] ** 2 + part[..., 2] ** 2
@@ -179,7 +184,9 @@ def _round_spots(spots: Bools, in_face: bool) -> Bools:
         "牙齿变白": {}, "牙齿更白": {}, "白牙": {}, "让牙齿更白": {},
     }
 )  # fmt: skip
-def whiten_teeth(image: Image, mask: Mask | None = None, amount: Share = 0.6) -> Image:
+def whiten_teeth(
+    image: Image, mask: Mask | None = None, amount: Share = 0.6, *, faces: Annotated[Any, YUNET] = None
+) -> Image:
     """Whiten teeth: less yellow and a little lighter, in the masked mouth or in the faces that are found.
 
     Only what is light, pale and yellowish changes; lips and gums stay.
@@ -189,7 +196,7 @@ def whiten_teeth(image: Image, mask: Mask | None = None, amount: Share = 0.6) ->
     """
     if amount == 0 or (mask is not None and mask.box is None):
         return image.replace(image.pixels)
-    where = _part(_faces(image, "tooth"), MOUTH) if mask is None else mask
+    where = _part(_faces(image, "tooth", faces), MOUTH) if mask is None else mask
     x0, y0, x1, y1 = where.box or (0, 0, *image.size)
     lab = to_lab(np.ascontiguousarray(image.pixels[y0:y1, x0:x1]))
     inside = where.pixels[y0:y1, x0:x1] > 127

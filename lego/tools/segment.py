@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from lego.tools.finders.regions import (
     small_copy,
 )
 from lego.tools.finders.words import Wanted
+from lego.tools.neural.faces import YUNET
 from lego.tools.pixels import must_fit
 
 SIDE = 512  # px at which a user's box, point or mask is refined: GrabCut takes a tenth of what it takes at 1600
@@ -54,7 +55,7 @@ Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the
         "抠图",
     ]
 )
-def segment(image: Image, target: Target) -> Mask:
+def segment(image: Image, target: Target, *, faces: Annotated[Any, YUNET] = None) -> Mask:
     """Find what the words name: a coloured thing ("the red car on the left"), text, the sky, subject or background.
 
     Text is all there is, or what is quoted: "the words 'SALE'"; the mask covers the words, not the sign under them.
@@ -67,7 +68,7 @@ def segment(image: Image, target: Target) -> Mask:
     wanted = words.read(target)
     if wanted.kind == "all":
         return Mask(np.full(image.pixels.shape[:2], 255, np.uint8), 1.0)
-    found, gate = _text(image, wanted) if wanted.kind == "text" else _found(image.pixels, wanted, target)
+    found, gate = _text(image, wanted) if wanted.kind == "text" else _found(image.pixels, wanted, target, faces)
     area = float(found.mask.mean())
     if found.confidence < gate or (wanted.kind == "color" and not AREA[0] < area < AREA[1]):
         seen = "; ".join(found.notes) or "nothing"
@@ -90,14 +91,14 @@ def _text(image: Image, wanted: Wanted) -> tuple[Found, float]:
     return ocr.find(image, wanted.said, wanted.choose)[0], ocr.GATE
 
 
-def _found(pixels: Pixels, wanted: Wanted, target: str) -> tuple[Found, float]:
+def _found(pixels: Pixels, wanted: Wanted, target: str, faces: face.Detect | None) -> tuple[Found, float]:
     """Ask the finder that the words call for; return what it found, and its gate."""
     if wanted.kind == "color":
         return color.find(small_copy(pixels, color.SIDE), wanted.color, wanted.choose), color.GATE
     if wanted.kind == "sky":
         return sky.find(small_copy(pixels, sky.SIDE)), sky.GATE
     if wanted.kind == "face":
-        return face.find(small_copy(pixels, face.SIDE)), face.GATE
+        return face.find(small_copy(pixels, face.SIDE), faces), face.GATE
     if wanted.kind in ("subject", "background", "flower"):
         small = small_copy(pixels, subject.SIDE)
         found = subject.find(small)

@@ -66,6 +66,11 @@ _ALL = (
         sha256="c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d", bytes=3_659_407,
     ),
     Weights(
+        "yunet", "finds faces: segment, smooth_skin, red_eye, whiten_teeth", 0.08, 1, APACHE,
+        url=f"{_RAW}/ShiqiYu/libfacedetection.train/2b5e61dee21441ef4676505f835ab63ee53bae1e/onnx/yunet_n_dynamic.onnx",
+        sha256="93ed7ecec91aca5943177185a8b218882faf61f7e3581a803b1f0844499178cc", bytes=322_906,
+    ),
+    Weights(
         "deeplab", "outlines things of 20 kinds: segment", 2.55, 10, "not stated (the code is Apache-2.0)",
         hub="google/deeplabv3_mobilenet_v2_1.0_513",
     ),
@@ -131,9 +136,9 @@ _ALL = (
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
 PRESETS: dict[str, tuple[str, ...]] = {
-    "basic": ("yolox", "deeplab", "clipseg", "lama"),  # what a processor runs in seconds
-    "precise": ("grounding-dino", "sam", "lama"),  # a minute a step on a processor, a second on an accelerator
-    "gpu-12gb": ("grounding-dino", "sam", "lama", "sd-inpaint", "instruct-pix2pix"),
-    "gpu-24gb": ("grounding-dino", "sam", "lama", "sdxl-inpaint", "instruct-pix2pix"),
-    "gpu-80gb": ("grounding-dino", "sam", "lama", "flux-fill", "qwen-image-edit"),
+    "basic": ("yolox", "yunet", "deeplab", "clipseg", "lama"),  # what a processor runs in seconds
+    "precise": ("grounding-dino", "sam", "yunet", "lama"),  # a minute a step on a processor, a second on an accelerator
+    "gpu-12gb": ("grounding-dino", "sam", "yunet", "lama", "sd-inpaint", "instruct-pix2pix"),
+    "gpu-24gb": ("grounding-dino", "sam", "yunet", "lama", "sdxl-inpaint", "instruct-pix2pix"),
+    "gpu-80gb": ("grounding-dino", "sam", "yunet", "lama", "flux-fill", "qwen-image-edit"),
 }

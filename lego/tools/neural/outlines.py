@@ -26,6 +26,7 @@ from lego.core.values import Image, Mask
 from lego.tools.finders.candidates import Candidate, candidate
 from lego.tools.finders.regions import Bools, full_size, small_copy
 from lego.tools.neural.catalogue import CATALOGUE
+from lego.tools.neural.faces import YUNET
 from lego.tools.neural.loading import load_pair
 from lego.tools.neural.segment import english, named
 from lego.tools.pixels import must_fit
@@ -185,13 +186,27 @@ def _(image: Image, mask: Mask, *, net: Annotated[Any, SAM]) -> Mask:
 
 
 @segment.engine("owlv2 and sam", requires=(*NEEDED, "scipy"))
-def _(image: Image, target: Target, *, boxes: Annotated[Any, OWL], net: Annotated[Any, SAM]) -> Mask:
-    return named(image, target, lambda pixels, noun: _cut_out(net, pixels, owl_boxes(boxes, pixels, noun)))
+def _(
+    image: Image,
+    target: Target,
+    *,
+    boxes: Annotated[Any, OWL],
+    net: Annotated[Any, SAM],
+    faces: Annotated[Any, YUNET] = None,
+) -> Mask:
+    return named(image, target, lambda pixels, noun: _cut_out(net, pixels, owl_boxes(boxes, pixels, noun)), faces)
 
 
 @segment.engine("grounding-dino and sam", requires=NEEDED)
-def _(image: Image, target: Target, *, boxes: Annotated[Any, DINO], net: Annotated[Any, SAM]) -> Mask:
-    return named(image, target, lambda pixels, noun: _cut_out(net, pixels, dino_boxes(boxes, pixels, noun)))
+def _(
+    image: Image,
+    target: Target,
+    *,
+    boxes: Annotated[Any, DINO],
+    net: Annotated[Any, SAM],
+    faces: Annotated[Any, YUNET] = None,
+) -> Mask:
+    return named(image, target, lambda pixels, noun: _cut_out(net, pixels, dino_boxes(boxes, pixels, noun)), faces)
 
 
 def dino_boxes(pair: tuple[Any, Any], pixels: Pixels, noun: str) -> list[tuple[Box, float]]:
