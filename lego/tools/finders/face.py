@@ -28,10 +28,9 @@ SURE = {
 GATE = 0.75
 SKIN = 0.5  # of the box's middle must have a colour of skin; the astronaut's has .95, the best of what is no face .6
 SKIN_HUE = (20, 75)  # degrees in Lab, of skin of every shade
-TALL = 0.92  # of the height of a detector's box: the cascade's square over the same face
-Detect: TypeAlias = Callable[
-    [Pixels], list[tuple[float, float, float, float, float]]
-]  # left, top, width, height, score
+TALL, HIGH = 0.85, 0.46  # of a detector's box: side of the cascade's square over the same face, and where its middle is
+Face: TypeAlias = tuple[float, float, float, float, float]  # left, top, width, height in px, and score
+Detect: TypeAlias = Callable[[Pixels], list[Face]]
 SKIN_CHROMA = (8, 48)
 
 
@@ -66,7 +65,7 @@ def _seen(pixels: Pixels, detect: Detect) -> Found:
     mask = np.zeros(pixels.shape[:2], np.bool_)
     for x, y, width, height, _ in faces:
         side = max(2, round(TALL * height))
-        mask |= _outlined(pixels, (round(x + width / 2 - side / 2), round(y + height / 2 - 0.54 * side), side))
+        mask |= _outlined(pixels, (round(x + width / 2 - side / 2), round(y + HIGH * height - 0.54 * side), side))
     count = "one face" if len(faces) == 1 else f"{len(faces) or 'no'} faces"
     return Found(mask, min((face[4] for face in faces), default=0.0), (f"found {count}",))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from lego.core.codec import Pixels
 from lego.core.models import Network
+from lego.tools.finders.face import Face
 from lego.tools.neural.catalogue import CATALOGUE
 
 SURE = 0.85  # of a detection: a dandelion has .76
@@ -30,15 +31,15 @@ class YuNet:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of a default that does no harm
         self.net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), SURE)
 
-    def __call__(self, pixels: Pixels) -> list[tuple[float, float, float, float, float]]:
-        """Return left, top, width, height (px) and score of each face in a picture (H x W x 3)."""
+    def __call__(self, pixels: Pixels) -> list[Face]:
+        """Return the faces of a picture (H x W x 3)."""
         height, width = pixels.shape[:2]
         if min(height, width) < LEAST:
             return []
         self.net.setInputSize((width, height))
         found = self.net.detect(np.ascontiguousarray(pixels[..., ::-1]))[1]
-        faces = [] if found is None else np.asarray(found, np.float64)
-        return [(float(f[0]), float(f[1]), float(f[2]), float(f[3]), float(f[14])) for f in faces]
+        rows = np.zeros((0, 15)) if found is None else np.asarray(found, np.float64)
+        return [(float(f[0]), float(f[1]), float(f[2]), float(f[3]), float(f[14])) for f in rows]
 
 
 def load_yunet(folder: Path, device: str, precision: str) -> Any:

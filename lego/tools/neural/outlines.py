@@ -193,7 +193,7 @@ def _(
     boxes: Annotated[Any, OWL],
     net: Annotated[Any, SAM],
     faces: Annotated[Any, YUNET] = None,
-) -> Mask:
+) -> Mask:  # fmt: skip
     return named(image, target, lambda pixels, noun: _cut_out(net, pixels, owl_boxes(boxes, pixels, noun)), faces)
 
 
@@ -205,7 +205,7 @@ def _(
     boxes: Annotated[Any, DINO],
     net: Annotated[Any, SAM],
     faces: Annotated[Any, YUNET] = None,
-) -> Mask:
+) -> Mask:  # fmt: skip
     return named(image, target, lambda pixels, noun: _cut_out(net, pixels, dino_boxes(boxes, pixels, noun)), faces)
 
 

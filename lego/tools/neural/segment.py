@@ -99,7 +99,7 @@ def _(
     outlines: Annotated[Any, DEEPLAB],
     boxes: Annotated[Any, YOLOX],
     faces: Annotated[Any, YUNET] = None,
-) -> Mask:
+) -> Mask:  # fmt: skip
     def find(pixels: Pixels, noun: str) -> list[Candidate]:
         known = _number(outlines[0], noun) is not None
         return classified(outlines, pixels, noun) if known else detected(boxes, pixels, noun)
