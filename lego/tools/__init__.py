@@ -35,7 +35,8 @@ from lego.tools import (
     tone,
     watermark,
 )
+from lego.tools.neural import depth, outlines
 from lego.tools.neural import describe as neural_describe
 from lego.tools.neural import fill as neural_fill  # engines of the tools above
 from lego.tools.neural import generate as neural_generate
-from lego.tools.neural import outlines
+from lego.tools.neural import scale as neural_scale

@@ -47,10 +47,7 @@ def upscale(
     Raises:
         ValueError: a side would be longer than 16384 px.
     """
-    width, height = image.size
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    if max(size) > MAX_SIDE:
-        raise ValueError(f"{size[0]} x {size[1]} is too large; at most {MAX_SIDE} px a side")
+    size, height = goal(image, factor), image.size[1]
     if size == image.size:
         return image.map(lambda a: a)
     pixels = np.empty((size[1], size[0], 3), np.uint8)
@@ -64,6 +61,14 @@ def upscale(
         pixels[first:last] = made[first - top : last - top]
     alpha = None if image.alpha is None else scaled(image.alpha, size)
     return Image(pixels, alpha)
+
+
+def goal(image: Image, factor: float) -> tuple[int, int]:
+    """Return the size that an enlarged picture will have, width and height in px; errors as `upscale`."""
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    if max(width, height) > MAX_SIDE:
+        raise ValueError(f"{width} x {height} is too large; at most {MAX_SIDE} px a side")
+    return width, height
 
 
 def _enlarged(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
@@ -37,6 +37,7 @@ AREA = (0.0004, 0.70)  # shares of the picture that a found colour may take; mor
 HINT = "point at it: --box X0,Y0,X1,Y1 or --mask FILE; to find things by name a network is needed"
 COLOURFUL = 18.0  # Lab chroma that a subject must have to pass for a flower
 Refine = Annotated[bool, Field(description="cut out the thing in the box; else the whole box")]
+PERCENT: dict[str, JsonValue] = {"unit": "%"}
 Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the width or height")]
 
 
@@ -133,6 +134,22 @@ def segment_box(
     x0, y0, x1, y1 = left * width / 1000, top * height / 1000, right * width / 1000, bottom * height / 1000
     mask = Mask.from_box(image.size, (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
     return _refined(image, mask, sure=0.0) if refine else mask
+
+
+@tool(abstract=True, phrases=["mask by distance", "mask what is near", "mask what is far away", "按距离选取"])
+def mask_distance(
+    image: Image,
+    near: Annotated[float, Field(ge=0, le=100, description="0 is the nearest thing", json_schema_extra=PERCENT)] = 0.0,
+    far: Annotated[float, Field(ge=0, le=100, description="100 is the farthest", json_schema_extra=PERCENT)] = 50.0,
+) -> Mask:
+    """Mask what is between two distances from the camera, in per cent of the way from the nearest to the farthest.
+
+    Edges are as soft as a twentieth of that way. Distances are those that a network sees, not metres.
+
+    Raises:
+        ValueError: ``near`` is not below ``far``.
+    """
+    raise NotImplementedError
 
 
 @tool(phrases=["segment point", "点选"])

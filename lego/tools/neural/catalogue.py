@@ -125,6 +125,14 @@ _ALL = (
         hub="black-forest-labs/FLUX.1-Kontext-dev", files=PIPELINE, commercial=False, gated=True,
     ),
     Weights(
+        "depth-anything", "sees how far things are: mask_distance", 24.8, 99, APACHE,
+        hub="depth-anything/Depth-Anything-V2-Small-hf",
+    ),
+    Weights(
+        "swin2sr", "enlarges twice, with the detail that is likely: upscale", 12.1, 49, APACHE,
+        hub="caidas/swin2SR-classical-sr-x2-64",
+    ),
+    Weights(
         "blip", "says in a sentence what a picture shows: caption", 247, 990, "BSD-3-Clause",
         hub="Salesforce/blip-image-captioning-base",
     ),
