@@ -20,6 +20,7 @@ from lego.tools.pixels import Plane, guided
 from lego.tools.segment import PERCENT, mask_distance
 
 SIDE = 1024  # px of the long side on which distances are looked at; the network has its own size
+SLIM = 4  # times as long as wide: a picture that is slimmer is shown wider
 TAILS = (1.0, 99.0)  # percentiles that count as the nearest and the farthest
 SOFT = 0.05  # of the way, over which the mask fades
 EVEN = 1e-6  # of the range: a picture of one distance
@@ -68,7 +69,10 @@ def distances(net: Any, pixels: Pixels) -> Plane:
     import torch
 
     model, processor = net
-    inputs = processor(Pillow.fromarray(pixels), return_tensors="pt").to(model.device, model.dtype)
+    long = max(pixels.shape[:2])
+    shown = [max(side, long // SLIM, 1) for side in pixels.shape[1::-1]]  # its processor cannot read strips
+    inputs = processor(Pillow.fromarray(pixels).resize((shown[0], shown[1])), return_tensors="pt")
+    inputs = inputs.to(model.device, model.dtype)
     with torch.inference_mode():
         out = model(**inputs)
     sizes = [pixels.shape[:2]]
