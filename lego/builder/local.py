@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,9 +16,12 @@ from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
 from lego.builder.decode import TorchSession
 from lego.builder.planning import seen
+from lego.builder.prompt import FILE as FORM_FILE
 from lego.builder.prompt import Form, form_of
 from lego.core.errors import SettingsError
 
+SEEING = ("vision_tower", "visual", "multi_modal_projector", "lm_head")  # stay as they are: they are small
+ADAPTER = "adapter_config.json"  # of peft, in a folder that holds what was learned beside a model
 MODULES = ("torch", "transformers", "llguidance")
 THINKING = "<think>\n"  # some chat templates begin the thought themselves; the grammar begins it, or does not
 
@@ -49,15 +54,22 @@ class Local:
             with graphs that `lego.rl.export` wrote runs in ONNX Runtime, without torch.
         device: such as "cuda" or "cpu", with torch; by default the best here.
         download: fetch a hub id that is not in the cache.
+        small: keep the weights of the layers in 4 bits (NF4, Dettmers 2023): a quarter of the memory, a little worse.
+
+    A folder of peft's adapters (LoRA) is loaded with the model that it names, and merged into it.
 
     Raises:
         SettingsError: no such folder, not a checkpoint, or torch, transformers or llguidance is not installed.
     """
 
-    def __init__(self, source: str | Path, device: str | None = None, *, download: bool = False) -> None:
+    def __init__(
+        self, source: str | Path, device: str | None = None, *, download: bool = False, small: bool = False
+    ) -> None:
         folder = Path(source).expanduser()
-        graphs = device is None and (folder / light.TEXT).is_file()
-        ways = (light.MODULES, MODULES) if graphs else (MODULES,)
+        graphs = device is None and not small and (folder / light.TEXT).is_file()
+        adapted = (folder / ADAPTER).is_file()
+        needed = (*MODULES, *(["bitsandbytes"] if small else []), *(["peft"] if adapted else []))
+        ways = (light.MODULES, needed) if graphs else (needed,)
         lacking = [[name for name in modules if find_spec(name) is None] for modules in ways]
         if all(lacking):
             missing = lacking[0]
@@ -66,7 +78,7 @@ class Local:
             raise SettingsError(f"the builder '{source}' needs {', '.join(missing)}", hint=hint, code="not_installed")
         self.light = graphs and not lacking[0]  # the quicker way by far: a second less before the first plan
         self.source = str(folder) if folder.is_dir() else str(source)
-        if folder.is_dir() and not (folder / "config.json").is_file():
+        if folder.is_dir() and not adapted and not (folder / "config.json").is_file():
             hint = "give a folder that save_pretrained wrote: model and processor"
             raise SettingsError("the folder holds no checkpoint", where=self.source, hint=hint, code="no_checkpoint")
         if not folder.is_dir() and (folder.is_absolute() or self.source.startswith(".") or self.source.count("/") != 1):
@@ -74,7 +86,7 @@ class Local:
             raise SettingsError("there is no such folder", where=self.source, hint=hint, code="no_checkpoint")
         self.name = self.source
         self.device = device
-        self.download = download
+        self.download, self.small = download, small
         self._lock = threading.Lock()
         self._loaded: planning.Network | None = None
 
@@ -87,17 +99,16 @@ class Local:
     def _load(self) -> planning.Network:
         if self.light:
             return light.Light(Path(self.source))
-        return load(self.source, self.device, download=self.download)
+        return load(self.source, self.device, download=self.download, small=self.small)
 
 
-def load(source: str, device: str | None = None, *, download: bool = False) -> Checkpoint:
+def load(source: str, device: str | None = None, *, download: bool = False, small: bool = False) -> Checkpoint:
     """Load a checkpoint ready to plan; arguments and errors as in `Local`."""
     from lego.core.models import hide_broken_torchvision
     from lego.core.processors import load_processor
 
     hide_broken_torchvision()
     import torch
-    from huggingface_hub import snapshot_download
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
@@ -105,12 +116,17 @@ def load(source: str, device: str | None = None, *, download: bool = False) -> C
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        folder = Path(source)
-        if not folder.is_dir():
-            folder = Path(snapshot_download(source, local_files_only=not download))
-        processor = load_processor(folder)
+        folder = base = _fetched(source, download)
+        if (folder / ADAPTER).is_file():
+            facts = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+            base = _fetched(str(facts["base_model_name_or_path"]), download)
+        processor = load_processor(base)
         kind = torch.float32 if place == "cpu" else torch.bfloat16
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=kind, local_files_only=True).to(place).eval()
+        packed = {"quantization_config": _packing(kind), "device_map": place} if small else {}
+        model = AutoModelForImageTextToText.from_pretrained(base, dtype=kind, local_files_only=True, **packed)
+        if base != folder:
+            model = _merged(model, folder)
+        model = (model if small else model.to(place)).eval()
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:  # transformers has no error of its own
         hint = "give a folder with an image-text-to-text model and its processor; hub ids must be in the cache"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -120,7 +136,33 @@ def load(source: str, device: str | None = None, *, download: bool = False) -> C
             logging.enable_progress_bar()
     processor.tokenizer.padding_side = "left"  # rows of different lengths must end together
     constraint = Constraint(processor.tokenizer, model.config.get_text_config().vocab_size)
-    return Checkpoint(model, processor, constraint, form_of(folder))
+    told = folder if (folder / FORM_FILE).is_file() else base
+    return Checkpoint(model, processor, constraint, form_of(told))
+
+
+def _fetched(source: str, download: bool) -> Path:
+    """The folder of a checkpoint, by its path or hub id."""
+    from huggingface_hub import snapshot_download
+
+    folder = Path(source).expanduser()
+    return folder if folder.is_dir() else Path(snapshot_download(source, local_files_only=not download))
+
+
+def _merged(model: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    with warnings.catch_warnings():  # peft asks for a name that transformers will drop
+        warnings.filterwarnings("ignore", ".*checkpointing.*", FutureWarning)
+        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+
+
+def _packing(kind: Any) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    left = [*SEEING, *(f"model.{name}" for name in SEEING)]
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=kind, llm_int8_skip_modules=left
+    )
 
 
 def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]:

@@ -40,13 +40,13 @@ def tokenizer(vocabulary: int = 600) -> Any:
     )  # fmt: skip
 
 
-def build(kind: str, folder: Path, seed: int = 0) -> Path:
+def build(kind: str, folder: Path, seed: int = 0, wide: int = 32) -> Path:
     """Save a model of a kind of `KINDS` and its processor into a folder; return the folder."""
     import torch
 
     torch.manual_seed(seed)
     words = tokenizer()
-    model, processor = (_llava if kind == "llava" else _qwen)(kind, words)
+    model, processor = (_llava if kind == "llava" else _qwen)(kind, words, wide)
     model.generation_config.eos_token_id = words.eos_token_id
     model.generation_config.pad_token_id = words.pad_token_id
     with torch.no_grad():
@@ -58,15 +58,15 @@ def build(kind: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def _text(words: Any) -> dict[str, Any]:
+def _text(words: Any, wide: int) -> dict[str, Any]:
     return {
-        "vocab_size": len(words) + 7, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "vocab_size": len(words) + 7, "hidden_size": wide, "intermediate_size": 2 * wide, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 32768,
         "tie_word_embeddings": True,
     }  # fmt: skip
 
 
-def _llava(kind: str, words: Any) -> tuple[Any, Any]:
+def _llava(kind: str, words: Any, wide: int) -> tuple[Any, Any]:
     from transformers import (
         LlavaConfig,
         LlavaForConditionalGeneration,
@@ -81,7 +81,7 @@ def _llava(kind: str, words: Any) -> tuple[Any, Any]:
         vision_use_head=False,
     )  # fmt: skip
     config = LlavaConfig(
-        vision_config=vision, text_config=Qwen2Config(**_text(words)), tie_word_embeddings=True,
+        vision_config=vision, text_config=Qwen2Config(**_text(words, wide)), tie_word_embeddings=True,
         image_token_id=words.convert_tokens_to_ids("<image>"), image_seq_length=16,
         vision_feature_layer=-1, vision_feature_select_strategy="full",
     )  # fmt: skip
@@ -95,10 +95,10 @@ def _llava(kind: str, words: Any) -> tuple[Any, Any]:
 
 def qwen(kind: str) -> tuple[Any, Any]:
     """Return a Qwen-VL and its processor."""
-    return _qwen(kind, tokenizer())
+    return _qwen(kind, tokenizer(), 32)
 
 
-def _qwen(kind: str, words: Any) -> tuple[Any, Any]:
+def _qwen(kind: str, words: Any, wide: int) -> tuple[Any, Any]:
     import transformers
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -111,7 +111,10 @@ def _qwen(kind: str, words: Any) -> tuple[Any, Any]:
             ("vision_start", "vision_start"), ("vision_end", "vision_end"),
         )
     }  # fmt: skip
-    text = {**_text(words), "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}}
+    text = {
+        **_text(words, wide),
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]},
+    }
     vision: dict[str, Any] = {
         "depth": 2,
         "hidden_size": 32,

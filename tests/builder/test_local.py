@@ -162,6 +162,47 @@ def test_the_command_line_plans_with_a_folder(one: Path, tmp_path: Path) -> None
         assert json.loads(done.stdout)["steps"]
 
 
+def test_four_bits_plan_as_well_and_take_less(few: Registry, small: Image, tmp_path: Path) -> None:
+    one = plainly(build("llava", tmp_path / "wide", wide=64))
+    made = Editor(f"{one}#4bit", registry=few)
+    assert made.plan(small, "warmer").workflow.steps
+    assert isinstance(made.builder, Local)
+    plain, packed = load(str(one), "cpu"), load(str(one), "cpu", small=True)
+    sizes = [sum(p.nbytes for n, p in c.model.named_parameters() if "mlp" in n) for c in (plain, packed)]
+    assert sizes[1] < 0.3 * sizes[0]
+    with pytest.raises(SettingsError, match="no such folder"):
+        open_builder("./nowhere#4bit")
+
+
+@pytest.mark.filterwarnings("ignore:.*checkpointing.*:FutureWarning")  # of peft, when the adapter is made here
+def test_adapters_are_merged_into_the_model_that_they_name(
+    one: Path, few: Registry, small: Image, tmp_path: Path
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    plain = load(str(one), "cpu").model
+    names = ["q_proj", "v_proj"]
+    adapted = get_peft_model(plain, LoraConfig(r=2, target_modules=names, init_lora_weights=False))
+    adapted.peft_config["default"].base_model_name_or_path = str(one)
+    adapted.save_pretrained(tmp_path / "adapter")
+    assert not (tmp_path / "adapter" / "config.json").is_file()
+    found = load(str(tmp_path / "adapter"), "cpu")
+    assert type(found.model).__name__ == "LlavaForConditionalGeneration"
+    merged = adapted.merge_and_unload().state_dict()
+    fresh = load(str(one), "cpu").model.state_dict()
+    changed = [name for name, weight in found.model.state_dict().items() if not torch.equal(weight, fresh[name])]
+    assert changed
+    assert all(any(part in name for part in names) for name in changed)
+    assert all(torch.allclose(weight, merged[name]) for name, weight in found.model.state_dict().items())
+    assert Editor(str(tmp_path / "adapter"), registry=few).plan(small, "warmer").workflow.steps
+    file = tmp_path / "adapter" / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": "no/where"}))
+    with pytest.raises(SettingsError, match="cannot be loaded"):
+        load(str(tmp_path / "adapter"), "cpu")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
