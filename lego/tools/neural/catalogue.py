@@ -10,7 +10,7 @@ from dataclasses import dataclass
 APACHE, MIT = "Apache-2.0", "MIT"
 RAIL = "CreativeML OpenRAIL-M"
 RAIL_XL = "CreativeML OpenRAIL++-M"
-FLUX = "FLUX.1 [dev] Non-Commercial"
+FLUX = "FLUX.1 dev Non-Commercial"
 TRANSFORMERS = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors", "*.bin")
 # A pipeline's folders; beside them some repositories keep the same weights once more in one file.
 PIPELINE = ("*.json", "*/*.txt", "*/*.model", "*/*.safetensors")
@@ -143,10 +143,12 @@ _ALL = (
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
+_SEES = ("grounding-dino", "sam", "yunet", "depth-anything", "blip")  # seconds a picture on an accelerator
+_MENDS = ("lama", "swin2sr")
 PRESETS: dict[str, tuple[str, ...]] = {
-    "basic": ("yolox", "yunet", "deeplab", "clipseg", "lama"),  # what a processor runs in seconds
+    "basic": ("yolox", "yunet", "deeplab", "clipseg", "lama", "depth-anything"),  # what a processor runs in seconds
     "precise": ("grounding-dino", "sam", "yunet", "lama"),  # a minute a step on a processor, a second on an accelerator
-    "gpu-12gb": ("grounding-dino", "sam", "yunet", "lama", "sd-inpaint", "instruct-pix2pix"),
-    "gpu-24gb": ("grounding-dino", "sam", "yunet", "lama", "sdxl-inpaint", "instruct-pix2pix"),
-    "gpu-80gb": ("grounding-dino", "sam", "yunet", "lama", "flux-fill", "qwen-image-edit"),
+    "gpu-12gb": (*_SEES, *_MENDS, "sd-inpaint", "instruct-pix2pix"),
+    "gpu-24gb": (*_SEES, *_MENDS, "sdxl-inpaint", "instruct-pix2pix"),
+    "gpu-80gb": (*_SEES, *_MENDS, "flux-fill", "qwen-image-edit"),
 }
