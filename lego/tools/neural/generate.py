@@ -66,7 +66,7 @@ def filled(
     if picture is not None:
         ground, strength = standing(image, picture, where.box), min(strength, FITTED)
     made, notes = net.paint(ground, where.pixels > 0, prompt, context, strength)
-    chosen = () if mask else (f"painted {placed(where.pixels > 0)}, because no place was given",)
+    chosen = () if mask is not None else (f"painted {placed(where.pixels > 0)}, because no place was given",)
     return _noted(blend(image, made, where), (*chosen, *notes))
 
 

@@ -212,7 +212,14 @@ def test_removing_takes_the_halves_too_and_nothing_outside(hub: str, tmp_path: P
 
 
 def test_names_and_presets_are_understood_and_the_nearest_is_named() -> None:
-    assert [one.name for one in weights.named(["yolox", "basic"])] == ["yolox", "yunet", "deeplab", "clipseg", "lama", "depth-anything"]
+    assert [one.name for one in weights.named(["yolox", "basic"])] == [
+        "yolox",
+        "yunet",
+        "deeplab",
+        "clipseg",
+        "lama",
+        "depth-anything",
+    ]
     with pytest.raises(SettingsError, match="no weights 'clipsec'") as caught:
         weights.named(["clipsec"])
     assert caught.value.hint == "did you mean 'clipseg'?"
