@@ -84,6 +84,10 @@ _ALL = (
         "sam", "the same, and with a detector of words: segment", 93.7, 375, APACHE, hub="facebook/sam-vit-base",
     ),
     Weights(
+        "sam2", "the same as sam, three times faster: segment, segment_box, segment_point, mask_refine", 38.9, 156,
+        APACHE, hub="facebook/sam2.1-hiera-tiny",
+    ),
+    Weights(
         "grounding-dino", "finds whatever words name, by boxes: segment, with sam", 172.2, 690, APACHE,
         hub="IDEA-Research/grounding-dino-tiny",
     ),
@@ -143,11 +147,11 @@ _ALL = (
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
-_SEES = ("grounding-dino", "sam", "yunet", "depth-anything", "blip")  # seconds a picture on an accelerator
+_SEES = ("grounding-dino", "sam2", "yunet", "depth-anything", "blip")  # seconds a picture on an accelerator
 _MENDS = ("lama", "swin2sr")
 PRESETS: dict[str, tuple[str, ...]] = {
     "basic": ("yolox", "yunet", "deeplab", "clipseg", "lama", "depth-anything"),  # what a processor runs in seconds
-    "precise": ("grounding-dino", "sam", "yunet", "lama"),  # a minute a step on a processor, a second on an accelerator
+    "precise": ("grounding-dino", "sam2", "yunet", "lama"),  # half a minute a step on a processor
     "gpu-12gb": (*_SEES, *_MENDS, "sd-inpaint", "instruct-pix2pix"),
     "gpu-24gb": (*_SEES, *_MENDS, "sdxl-inpaint", "instruct-pix2pix"),
     "gpu-80gb": (*_SEES, *_MENDS, "flux-fill", "qwen-image-edit"),

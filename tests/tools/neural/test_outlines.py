@@ -19,6 +19,7 @@ from lego.core.workflow import Workflow
 from lego.executor.contract import check
 from lego.executor.run import Executor
 from lego.tools.neural import outlines
+from lego.tools.neural import sam as sams
 from lego.tools.segment import mask_refine, segment_box, segment_point
 
 WIDE = {"hidden_size": 32, "num_attention_heads": 2}
@@ -34,7 +35,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hide_broken_torchvision()
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
-    for name, make in (("sam", sam), ("segment-anything", official), ("grounding-dino", dino), ("owlv2", owl)):
+    for name, make in (
+        ("sam", sam),
+        ("sam2", sam2),
+        ("segment-anything", official),
+        ("grounding-dino", dino),
+        ("owlv2", owl),
+    ):
         (folder / name).mkdir()
         make(folder / name)
     return folder
@@ -60,10 +67,29 @@ def sam(folder: Path) -> None:
     SamProcessor(image_processor=images).save_pretrained(folder)
 
 
+def sam2(folder: Path) -> None:
+    from transformers import Sam2Config, Sam2Model
+
+    hiera = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [256, 256],
+        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 2, 4], "window_size_per_stage": [8, 4, 8, 4],
+        "global_attention_blocks": [3], "window_positional_embedding_background_size": [7, 7],
+    }  # fmt: skip
+    vision = {
+        "backbone_config": hiera, "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 32,
+        "backbone_feature_sizes": [[64, 64], [32, 32], [16, 16]],
+    }  # fmt: skip
+    prompts = {"hidden_size": 32, "image_size": 256, "patch_size": 16, "mask_input_channels": 4}
+    masks = {**WIDE, "mlp_dim": 64, "attention_downsample_rate": 2, "iou_head_hidden_dim": 32, "num_hidden_layers": 2}
+    config = Sam2Config(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=masks)
+    Sam2Model(config).save_pretrained(folder)
+
+
 def official(folder: Path) -> None:
     import torch
 
-    with outlines._stubbed():
+    with sams._stubbed():
         from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
     net = Sam(
         image_encoder=ImageEncoderViT(
@@ -155,7 +181,7 @@ def picture(photos: Path) -> Image:
     return Image(image.pixels[::2, ::2])
 
 
-@pytest.mark.parametrize("name", ["sam", "segment-anything"])
+@pytest.mark.parametrize("name", ["sam", "sam2", "segment-anything"])
 def test_boxes_points_and_rough_masks_are_outlined_by_sam(name: str, models: Path, picture: Image) -> None:
     box = {"left": 200, "top": 100, "right": 700, "bottom": 800}
     rough = Mask.from_box(picture.size, (60, 20, 200, 180))
@@ -250,5 +276,5 @@ def test_all_engines_keep_the_contract_of_every_tool(models: Path) -> None:
     pool = Pool(lambda name: models / name, {CPU: 8 << 30})
     for tool in (segment_box, segment_point, mask_refine):
         only = copy(tool)
-        only.engines = {name: tool.engines[name] for name in ("sam", "segment-anything")}
+        only.engines = {name: tool.engines[name] for name in ("sam", "sam2", "segment-anything")}
         assert check(only, pool) == []
