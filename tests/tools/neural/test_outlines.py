@@ -35,13 +35,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hide_broken_torchvision()
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models")
-    for name, make in (
-        ("sam", sam),
-        ("sam2", sam2),
-        ("segment-anything", official),
-        ("grounding-dino", dino),
-        ("owlv2", owl),
-    ):
+    made = {"sam": sam, "sam2": sam2, "segment-anything": official, "grounding-dino": dino, "owlv2": owl}
+    for name, make in made.items():
         (folder / name).mkdir()
         make(folder / name)
     return folder
