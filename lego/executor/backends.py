@@ -53,7 +53,9 @@ class Threads:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if job():
+            given_up = job()
+            del job  # a thread that waits holds nothing: networks freed by it while Python ends would abort the process
+            if given_up:
                 with self._guard:
                     self._stuck = max(0, self._stuck - 1)
                     self._threads = max(0, self._threads - 1)
