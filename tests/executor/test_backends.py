@@ -35,9 +35,14 @@ def test_a_thread_that_waits_holds_nothing_of_what_it_did() -> None:
 
 def test_a_job_that_was_given_up_does_not_cost_a_thread() -> None:
     threads, stuck, done = Threads(1), threading.Event(), threading.Event()
+
+    def job() -> bool:
+        done.set()
+        return False
+
     threads.submit(lambda: stuck.wait(5))
     threads.give_up()
-    threads.submit(lambda: bool(done.set()))
+    threads.submit(job)
     assert done.wait(5)
     stuck.set()
     threads.close()
