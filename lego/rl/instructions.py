@@ -106,7 +106,7 @@ class _Maker:
         self.split: Split = "train" if split == "few" else split
         self.plain, self.shown, self.blind = level == "plain", level == "shown", level in ("plain", "words")
         self.tools = {tool.name: tool for tool in registry}
-        self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if words in ("train", "few") else (None,)
+        self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if split in ("train", "few") else (None,)
         self.by_tool: dict[tuple[int | None, str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
             names = " + ".join(tool for tool, _ in phrasing.calls)
