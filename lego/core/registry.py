@@ -10,7 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
@@ -50,6 +50,11 @@ class Engine:
     spare: frozenset[str] = frozenset()
 
     @functools.cached_property
+    def needed(self) -> dict[str, Network]:
+        """The networks that it cannot do without, by parameter."""
+        return {name: network for name, network in self.networks.items() if name not in self.spare}
+
+    @functools.cached_property
     def missing(self) -> list[str]:
         """Required modules that are not installed."""
         return [name for name in self.requires if importlib.util.find_spec(name) is None]
@@ -58,9 +63,7 @@ class Engine:
         """Why it cannot run here, as a half-sentence; "" if it can."""
         if self.missing:
             return f"needs {', '.join(self.missing)}"
-        for name, network in self.networks.items():
-            if name in self.spare:
-                continue
+        for network in self.needed.values():
             if pool is None or pool.find(network.name) is None:
                 return f"needs the weights '{network.name}' (`lego models pull {network.name}`)"
             try:
@@ -130,9 +133,9 @@ class Tool(Generic[P, R]):
         self.function = function
         self.engines: dict[str, Engine] = {}
         if not abstract:
-            needed = [network.name for name, network in found.networks.items() if name not in found.spare]
-            first = needed[0] if needed else "embedded"
-            self.engines[first] = Engine(first, function, (), version, found.networks, spare=found.spare)
+            own = Engine("embedded", function, (), version, found.networks, spare=found.spare)
+            first = next((network.name for network in own.needed.values()), own.name)
+            self.engines[first] = replace(own, name=first)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the best engine directly, without a workflow; defaults apply, bounds are not checked."""

@@ -103,7 +103,7 @@ def _behaviour(tool: Tool[..., Any], engine: Engine, size: tuple[int, int]) -> I
     except Exception as error:  # anybody's code: whatever it raises is the finding
         yield f"fails on a picture of {shape}: {type(error).__name__}: {error}"
         return
-    if time.monotonic() - start > SLOW and not (reports or engine.networks):  # one pass of a network cannot report
+    if time.monotonic() - start > SLOW and not (reports or engine.needed):  # one pass of a network cannot report
         yield f"takes over {SLOW:g} s on a picture of {shape} and reports no progress"
     yield from _kinds(tool, outputs, args, shape)
     fresh = {name: _copy(value).digest for name, value in args.items() if isinstance(value, Image | Mask)}
