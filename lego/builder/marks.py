@@ -51,9 +51,11 @@ def nearest(
     if hints is None or fold is not None or not known:
         return tuple(new[n] for n in order)
     rank = index_of((*new, *known)).rank
-    passages = hints.passages(instruction, words)
-    shared = [rank(letters(instruction, words[p.first : p.last + 1])) for p in passages]
-    meant = {n for own in shared for n in order if own[n] >= RIVALS * max(own[len(new) :]) and own[n]}
+    meant: set[int] = set()
+    for passage in hints.passages(instruction, words):
+        shared = rank(letters(instruction, words[passage.first : passage.last + 1]))
+        enough = RIVALS * max(shared[len(new) :])
+        meant |= {n for n in order if shared[n] and shared[n] >= enough}
     return tuple(new[n] for n in order if n in meant)
 
 

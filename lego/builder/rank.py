@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lego.core.phrases import SLOT
 from lego.core.registry import Tool
 
 K1, B = 1.5, 0.75  # the usual constants of BM25: how soon a repeated gram saturates, how much long texts are held back
@@ -18,7 +19,6 @@ ROOM = 40_000  # characters of a prompt for cards: about 10,000 tokens; the embe
 NEAREST = 24  # cards that are in a prompt for their letters: 8 hold the one that is meant in 9 of 10
 SIZES = (3, 4)  # letters of a gram: endings and compounds still share most of theirs
 WORD = re.compile(r"[^\W\u3400-\u9fff_]+|[\u3400-\u9fff]+")
-SLOT = re.compile(r"\{\w+\}")
 
 
 class Index:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from lego.builder import lexicon
 from lego.builder.lexicon import Token, color_at, converted, text_of, tokens_of
-from lego.builder.rank import SLOT, Index, card, grams
+from lego.builder.rank import card, grams, index_of
 from lego.core.errors import WorkflowError
+from lego.core.phrases import SLOT
 from lego.core.registry import Registry, Tool
 from lego.core.signature import Param
 from lego.core.workflow import Workflow
@@ -104,7 +105,7 @@ def _best(done: Sequence[Deed], spans: Sequence[Span], registry: Registry) -> di
     """For each deed how well the words call for it, and which of them do."""
     tools = tuple(registry)
     names = [tool.name for tool in tools]
-    index = _index(tools)
+    index = index_of(tools)
     ranked = [index.rank(span.text) for span in spans]
     found = {}
     for deed in done:
@@ -115,11 +116,6 @@ def _best(done: Sequence[Deed], spans: Sequence[Span], registry: Registry) -> di
         ]
         found[deed.bound.step.id] = max(scored, key=lambda pair: (pair[0], pair[1].start - pair[1].end))
     return found
-
-
-@functools.lru_cache(maxsize=8)
-def _index(tools: tuple[Tool[..., Any], ...]) -> Index:
-    return Index([card(tool) for tool in tools])
 
 
 def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:

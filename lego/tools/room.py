@@ -43,7 +43,7 @@ CENTRAL = 0.3  # the same, from the middle of a picture where no place is said
 MOST = 2.0  # times the mean unrest: what is more restless is as bad
 COVERS = 4.0  # cost of a box that lies wholly on what the picture is of
 SURE = 0.3  # confidence from which it is known what that is
-TIGHT = 0.9  # of a drawn area that a thing may fill
+TIGHT = 0.9  # of the picture's sides that a thing may take
 MOST_THING = 200  # characters
 Thing: TypeAlias = Annotated[
     str, Field(max_length=MOST_THING, description="what is to stand there, and where: a small dog on the left")
@@ -95,17 +95,17 @@ def _wish(words: str) -> _Wish:
     return _Wish(side * shape**0.5, side / shape**0.5, x, y, bool(re.search(ALOFT, text)))
 
 
-def _sides(wish: _Wish, size: tuple[int, int], most: float = 1.0) -> tuple[int, int]:
-    """Width and height of the box in px, at most ``most`` of a room's (width, height)."""
-    short = min(size)
-    fit = min(1.0, most * size[0] / (wish.wide * short), most * size[1] / (wish.high * short))
-    return max(1, round(wish.wide * short * fit)), max(1, round(wish.high * short * fit))
+def _sides(wish: _Wish, short: int, room: tuple[float, float]) -> tuple[float, float]:
+    """Width and height of the box in px, in a picture of that short side, made to fit a room's width and height."""
+    wide, high = wish.wide * short, wish.high * short
+    fit = min(1.0, room[0] / wide, room[1] / high)
+    return max(1.0, wide * fit), max(1.0, high * fit)
 
 
 def _best(pixels: Pixels, wish: _Wish) -> Box:
     """The box of least unrest and least stray, on the small copy."""
     height, width = pixels.shape[:2]
-    wide, high = _sides(wish, (width, height), TIGHT)
+    wide, high = (round(side) for side in _sides(wish, min(width, height), (TIGHT * width, TIGHT * height)))
     unrest = gradient(pixels)
     bad = np.minimum(unrest / max(1e-6, float(unrest.mean())), MOST)
     seen = subject.find(pixels)
@@ -132,9 +132,7 @@ def _stray(wish: _Wish, size: tuple[int, int], box: tuple[int, int]) -> Plane:
 def _within(image: Image, wish: _Wish, mask: Mask) -> Mask:
     """The box on the bottom edge of a drawn area, in the middle of its width, and only inside of it (as Lego-Edit)."""
     x0, y0, x1, y1 = mask.box or (0, 0, 0, 0)
-    short, (wide, high) = min(image.size), (wish.wide, wish.high)
-    fit = min(1.0, (x1 - x0) / (wide * short), (y1 - y0) / (high * short))
-    wide, high = max(1.0, wide * short * fit), max(1.0, high * short * fit)
+    wide, high = _sides(wish, min(image.size), (x1 - x0, y1 - y0))
     middle = (x0 + x1) / 2
     box = Mask.from_box(image.size, (max(x0, middle - wide / 2), y1 - high, min(x1, middle + wide / 2), y1))
     inside = box & mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import cv2
 import numpy as np
@@ -21,6 +21,9 @@ ROWS = 256  # of the small picture that are enlarged at a time: bounds the memor
 SEAM = 24  # rows beside them that are enlarged too and thrown away: eight rounds reach no further
 
 
+Factor: TypeAlias = Annotated[float, Field(ge=1, le=4, description="of both sides")]
+
+
 @tool(
     scope="geometric",
     phrases={
@@ -36,7 +39,7 @@ SEAM = 24  # rows beside them that are enlarged too and thrown away: eight round
 )  # fmt: skip
 def upscale(
     image: Image,
-    factor: Annotated[float, Field(ge=1, le=4, description="of both sides")] = 2.0,
+    factor: Factor = 2.0,
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
 ) -> Image:
     """Enlarge the picture two to four times, as sharp as its own pixels allow; no detail is invented.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import cv2
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
@@ -37,7 +37,12 @@ AREA = (0.0004, 0.70)  # shares of the picture that a found colour may take; mor
 HINT = "point at it: --box X0,Y0,X1,Y1 or --mask FILE; to find things by name a network is needed"
 COLOURFUL = 18.0  # Lab chroma that a subject must have to pass for a flower
 Refine = Annotated[bool, Field(description="cut out the thing in the box; else the whole box")]
-PERCENT: dict[str, JsonValue] = {"unit": "%"}
+Near: TypeAlias = Annotated[
+    float, Field(ge=0, le=100, description="0 is the nearest thing", json_schema_extra={"unit": "%"})
+]
+Far: TypeAlias = Annotated[
+    float, Field(ge=0, le=100, description="100 is the farthest", json_schema_extra={"unit": "%"})
+]
 Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the width or height")]
 
 
@@ -139,8 +144,8 @@ def segment_box(
 @tool(abstract=True, phrases=["mask by distance", "mask what is near", "mask what is far away", "按距离选取"])
 def mask_distance(
     image: Image,
-    near: Annotated[float, Field(ge=0, le=100, description="0 is the nearest thing", json_schema_extra=PERCENT)] = 0.0,
-    far: Annotated[float, Field(ge=0, le=100, description="100 is the farthest", json_schema_extra=PERCENT)] = 50.0,
+    near: Near = 0.0,
+    far: Far = 50.0,
 ) -> Mask:
     """Mask what is between two distances from the camera, in per cent of the way from the nearest to the farthest.
 

@@ -29,6 +29,7 @@ GATE = 0.75
 SKIN = 0.5  # of the box's middle must have a colour of skin; the astronaut's has .95, the best of what is no face .6
 SKIN_HUE = (20, 75)  # degrees in Lab, of skin of every shade
 TALL, HIGH = 0.85, 0.46  # of a detector's box: side of the cascade's square over the same face, and where its middle is
+Square: TypeAlias = tuple[int, int, int]  # left, top and side in px
 Face: TypeAlias = tuple[float, float, float, float, float]  # left, top, width, height in px, and score
 Detect: TypeAlias = Callable[[Pixels], list[Face]]
 SKIN_CHROMA = (8, 48)
@@ -43,15 +44,7 @@ def find(pixels: Pixels, detect: Detect | None = None) -> Found:
     Raises:
         RefusedError: the extra that brings the cascade is not installed.
     """
-    if detect is not None:
-        return _seen(pixels, detect)
-    boxes: list[tuple[int, int, int]] = []
-    confidence = 0.0
-    for hits, sure in SURE.items():
-        found = [box for box in _boxes(pixels, hits) if _skin(pixels, box) > SKIN]
-        if not found:
-            break
-        boxes, confidence = boxes or found, sure
+    boxes, confidence = _cascaded(pixels) if detect is None else _detected(detect(pixels))
     mask = np.zeros(pixels.shape[:2], np.bool_)
     for box in boxes:
         mask |= _outlined(pixels, box)
@@ -59,18 +52,28 @@ def find(pixels: Pixels, detect: Detect | None = None) -> Found:
     return Found(mask, confidence, (f"found {count}",))
 
 
-def _seen(pixels: Pixels, detect: Detect) -> Found:
-    """What a detector sees: its boxes end at the brows and the chin."""
-    faces = detect(pixels)
-    mask = np.zeros(pixels.shape[:2], np.bool_)
+def _cascaded(pixels: Pixels) -> tuple[list[Square], float]:
+    """What the cascade sees in the colours of skin, and how sure that is."""
+    boxes: list[Square] = []
+    confidence = 0.0
+    for hits, sure in SURE.items():
+        found = [box for box in _boxes(pixels, hits) if _skin(pixels, box) > SKIN]
+        if not found:
+            break
+        boxes, confidence = boxes or found, sure
+    return boxes, confidence
+
+
+def _detected(faces: list[Face]) -> tuple[list[Square], float]:
+    """The same of a detector, whose boxes end at the brows and the chin."""
+    boxes = []
     for x, y, width, height, _ in faces:
         side = max(2, round(TALL * height))
-        mask |= _outlined(pixels, (round(x + width / 2 - side / 2), round(y + HIGH * height - 0.54 * side), side))
-    count = "one face" if len(faces) == 1 else f"{len(faces) or 'no'} faces"
-    return Found(mask, min((face[4] for face in faces), default=0.0), (f"found {count}",))
+        boxes.append((round(x + width / 2 - side / 2), round(y + HIGH * height - 0.54 * side), side))
+    return boxes, min((face[4] for face in faces), default=0.0)
 
 
-def _boxes(pixels: Pixels, hits: int) -> list[tuple[int, int, int]]:
+def _boxes(pixels: Pixels, hits: int) -> list[Square]:
     """Left, top and side of each square in which the cascade sees a face."""
     if find_spec("skimage") is None:
         raise RefusedError(
@@ -92,7 +95,7 @@ def _boxes(pixels: Pixels, hits: int) -> list[tuple[int, int, int]]:
     return [(int(face["c"]), int(face["r"]), int(face["width"])) for face in found]
 
 
-def _skin(pixels: Pixels, box: tuple[int, int, int]) -> float:
+def _skin(pixels: Pixels, box: Square) -> float:
     """Share of a face's middle that has the colour of skin."""
     x, y, side = box
     middle = np.ascontiguousarray(pixels[y + side // 5 : y + side * 9 // 10, x + side // 5 : x + side * 4 // 5])
@@ -105,7 +108,7 @@ def _like_skin(lab: Plane) -> Bools:
     return np.asarray(toned & (hue > SKIN_HUE[0]) & (hue < SKIN_HUE[1]), np.bool_)
 
 
-def _outlined(pixels: Pixels, box: tuple[int, int, int]) -> Bools:
+def _outlined(pixels: Pixels, box: Square) -> Bools:
     """The face in a box: surely the oval in its middle, at most a wider one with chin and ears, cut along its edges."""
     x, y, side = box
     center = (x + side // 2, y + round(0.54 * side))

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 from PIL import Image as Pillow
-from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.models import Network
@@ -17,7 +16,7 @@ from lego.tools.finders.regions import small_copy
 from lego.tools.neural.catalogue import CATALOGUE
 from lego.tools.neural.loading import load_pair
 from lego.tools.pixels import Plane, guided
-from lego.tools.segment import PERCENT, mask_distance
+from lego.tools.segment import Far, Near, mask_distance
 
 SIDE = 1024  # px of the long side on which distances are looked at; the network has its own size
 SLIM = 4  # times as long as wide: a picture that is slimmer is shown wider
@@ -39,8 +38,8 @@ DEPTH = Network(
 @mask_distance.engine("depth-anything", requires=("torch", "transformers"))
 def _(
     image: Image,
-    near: Annotated[float, Field(ge=0, le=100, description="0 is the nearest thing", json_schema_extra=PERCENT)] = 0.0,
-    far: Annotated[float, Field(ge=0, le=100, description="100 is the farthest", json_schema_extra=PERCENT)] = 50.0,
+    near: Near = 0.0,
+    far: Far = 50.0,
     *,
     net: Annotated[Any, DEPTH],
 ) -> Mask:

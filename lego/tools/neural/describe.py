@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from PIL import Image as Pillow
 
-from lego.core.models import Network, hide_broken_torchvision
+from lego.core.models import Network
 from lego.core.processors import load_processor
 from lego.core.signature import Context
 from lego.core.values import Image
 from lego.tools.describe import Caption, caption
 from lego.tools.finders.regions import small_copy
 from lego.tools.neural.catalogue import CATALOGUE
-from lego.tools.neural.loading import load_pair
+from lego.tools.neural.loading import load_net, load_pair, moved
 
 LOOK = 768  # px of the long side that is shown
 MOST = 80  # tokens of an answer
@@ -29,13 +29,7 @@ def load_blip(folder: Path, device: str, precision: str) -> Any:
 
 def load_talker(folder: Path, device: str, precision: str) -> Any:
     """Return model and processor of a vision-language model that is talked to."""
-    hide_broken_torchvision()
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    dtype = getattr(torch, precision)
-    net = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    return net.eval().to(device), load_processor(folder)
+    return load_net(folder, device, precision, "AutoModelForImageTextToText"), load_processor(folder)
 
 
 BLIP = Network("blip", load_blip, CATALOGUE["blip"].memory("float16", "float32"), working=500 << 20, shared=True)
@@ -78,11 +72,9 @@ def _said(model: Any, processor: Any, inputs: Any, context: Context, skip: int) 
             context.progress(min(1.0, self.count / MOST))
             return torch.zeros(given[0].shape[0], dtype=torch.bool, device=given[0].device)
 
-    inputs = {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-        for name, value in inputs.items()
-    }
     with torch.inference_mode():
-        found = model.generate(**inputs, max_new_tokens=MOST, do_sample=False, stopping_criteria=[Watch()])
+        found = model.generate(
+            **moved(inputs, model), max_new_tokens=MOST, do_sample=False, stopping_criteria=[Watch()]
+        )
     text = processor.batch_decode(found[:, skip:], skip_special_tokens=True)[0]
     return " ".join(str(text).split())

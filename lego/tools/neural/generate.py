@@ -65,8 +65,9 @@ def filled(
     ground = image.pixels
     if picture is not None:
         ground, strength = standing(image, picture, where.box), min(strength, FITTED)
-    made, notes = net.paint(ground, where.pixels > 0, prompt, context, strength)
-    chosen = () if mask is not None else (f"painted {placed(where.pixels > 0)}, because no place was given",)
+    hole = where.pixels > 0
+    made, notes = net.paint(ground, hole, prompt, context, strength)
+    chosen = () if mask is not None else (f"painted {placed(hole)}, because no place was given",)
     return _noted(blend(image, made, where), (*chosen, *notes))
 
 
@@ -83,10 +84,9 @@ def standing(image: Image, picture: Image, box: Box) -> Pixels:
 
 def instructed(net: Painter, image: Image, mask: Mask | None, instruction: str, context: Context) -> Image:
     """Return a picture as an editing pipeline makes it; arguments as `instruct_edit`."""
-    hole = None if mask is None else mask.pixels > 0
-    if hole is not None and not hole.any():
+    if mask is not None and mask.box is None:
         return image.replace(image.pixels)
-    made, notes = net.paint(image.pixels, hole, instruction, context)
+    made, notes = net.paint(image.pixels, None if mask is None else mask.pixels > 0, instruction, context)
     return _noted(blend(image, made, mask), notes)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lego.core.models import hide_broken_torchvision
 
 
-def load_pair(folder: Path, device: str, precision: str, model: str, processor: str) -> tuple[Any, Any]:
-    """Return model and processor of a folder, by the names of their classes in transformers, ready to be asked.
+def load_net(folder: Path, device: str, precision: str, model: str) -> Any:
+    """Return the model of a folder, by the name of its class in transformers, ready to be asked.
 
     Raises:
-        OSError, ValueError: the folder does not hold them.
+        OSError, ValueError: the folder does not hold it.
     """
     hide_broken_torchvision()
     import torch
@@ -21,4 +22,17 @@ def load_pair(folder: Path, device: str, precision: str, model: str, processor: 
     transformers.utils.logging.disable_progress_bar()
     dtype = getattr(torch, precision)
     net = getattr(transformers, model).from_pretrained(folder, dtype=dtype, local_files_only=True)
-    return net.eval().to(device), getattr(transformers, processor).from_pretrained(folder, local_files_only=True)
+    return net.eval().to(device)
+
+
+def load_pair(folder: Path, device: str, precision: str, model: str, processor: str) -> tuple[Any, Any]:
+    """Return model and processor of a folder, by the names of their classes; errors as `load_net`."""
+    net = load_net(folder, device, precision, model)
+    import transformers
+
+    return net, getattr(transformers, processor).from_pretrained(folder, local_files_only=True)
+
+
+def moved(inputs: Mapping[str, Any], net: Any) -> dict[str, Any]:
+    """Return inputs on the device of a model, numbers with a point in its precision."""
+    return {k: v.to(net.device, net.dtype if v.is_floating_point() else None) for k, v in inputs.items()}

@@ -19,7 +19,7 @@ from lego.core.codec import Pixels
 from lego.core.errors import StepError
 from lego.core.models import has_torchvision, hide_broken_torchvision
 from lego.tools.finders.regions import Bools
-from lego.tools.neural.loading import load_pair
+from lego.tools.neural.loading import load_net, load_pair, moved
 
 STUBS = ("", ".ops", ".ops.boxes", ".transforms", ".transforms.functional")  # what segment_anything imports of it
 MEAN, SPREAD = (np.array(of, np.float32) for of in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # ImageNet's
@@ -47,11 +47,8 @@ class Transformers:
         marks: dict[str, Any] = {"input_boxes": [[list(box)]]} if box else {"input_points": [[list(point or ())]]}
         inputs = self.processor(Pillow.fromarray(pixels), return_tensors="pt", **marks)
         sizes = inputs.pop("original_sizes"), inputs.pop("reshaped_input_sizes")
-        inputs = {
-            k: v.to(self.net.device, self.net.dtype if v.is_floating_point() else None) for k, v in inputs.items()
-        }
         with torch.inference_mode():
-            out = self.net(**inputs, multimask_output=box is None)
+            out = self.net(**moved(inputs, self.net), multimask_output=box is None)
         found = self.processor.image_processor.post_process_masks(out.pred_masks.float().cpu(), *sizes)[0][0]
         return best(found.numpy(), out.iou_scores[0, 0].float().numpy(force=True))
 
@@ -75,10 +72,9 @@ class Sam2:
         marks: dict[str, Any] = {"input_boxes": (torch.tensor(box) * stretch)[None, None]} if box else {}
         if point:
             marks["input_points"] = (torch.tensor(point) * stretch[:2])[None, None, None]
-            marks["input_labels"] = torch.ones(1, 1, 1, dtype=torch.int64, device=self.net.device)
-        given = {k: v.to(self.net.device, self.net.dtype if v.is_floating_point() else None) for k, v in marks.items()}
+            marks["input_labels"] = torch.ones(1, 1, 1, dtype=torch.int64)
         with torch.inference_mode():
-            out = self.net(pixel_values=seen.to(self.net.device, self.net.dtype), multimask_output=box is None, **given)
+            out = self.net(**moved({"pixel_values": seen, **marks}, self.net), multimask_output=box is None)
         large = torch.nn.functional.interpolate(
             out.pred_masks[:, 0].float(), (height, width), mode="bilinear", align_corners=False
         )
@@ -112,12 +108,7 @@ def load_sam(folder: Path, device: str, precision: str) -> Sam:
 
 def load_sam2(folder: Path, device: str, precision: str) -> Sam:
     """Return SAM 2 of a folder of transformers."""
-    hide_broken_torchvision()
-    import torch
-    from transformers import Sam2Model
-
-    net = Sam2Model.from_pretrained(folder, dtype=getattr(torch, precision), local_files_only=True)
-    return Sam2(net.eval().to(device))
+    return Sam2(load_net(folder, device, precision, "Sam2Model"))
 
 
 def load_segment_anything(folder: Path, device: str, precision: str) -> Sam:

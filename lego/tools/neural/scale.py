@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from pydantic import Field
 
 from lego.core.codec import Pixels
-from lego.core.models import Network, hide_broken_torchvision
+from lego.core.models import Network
 from lego.core.signature import Context
 from lego.core.values import Image
 from lego.tools.geometry import scaled
 from lego.tools.neural.catalogue import CATALOGUE
-from lego.tools.scale import goal, upscale
+from lego.tools.neural.loading import load_net
+from lego.tools.scale import Factor, goal, upscale
 
 TWICE = 2  # what the network does
 TILE, SEAM = 256, 16  # px that are looked at together, and beside them, which are thrown away
@@ -25,13 +25,7 @@ MULTIPLE = 8  # of which sides must be, the network's window
 
 def load_swin2sr(folder: Path, device: str, precision: str) -> Any:
     """Return Swin2SR of a folder of transformers."""
-    hide_broken_torchvision()
-    import torch
-    from transformers import Swin2SRForImageSuperResolution
-
-    dtype = getattr(torch, precision)
-    net = Swin2SRForImageSuperResolution.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    return net.eval().to(device)
+    return load_net(folder, device, precision, "Swin2SRForImageSuperResolution")
 
 
 SWIN = Network("swin2sr", load_swin2sr, CATALOGUE["swin2sr"].memory("float32"), working=2 << 30, shared=True)
@@ -40,7 +34,7 @@ SWIN = Network("swin2sr", load_swin2sr, CATALOGUE["swin2sr"].memory("float32"), 
 @upscale.engine("swin2sr", requires=("torch", "transformers"), tile=TILE)
 def _(
     image: Image,
-    factor: Annotated[float, Field(ge=1, le=4, description="of both sides")] = 2.0,
+    factor: Factor = 2.0,
     context: Context = Context(),  # noqa: B008  # frozen, so sharing it is safe
     *,
     net: Annotated[Any, SWIN],

@@ -22,6 +22,7 @@ from lego.tools.finders.candidates import Candidate, candidate
 from lego.tools.neural import segment as engines
 from lego.tools.neural.classes import COCO, class_of
 from lego.tools.segment import segment
+from tests.tools.neural import toys
 
 SHARED = Path(__file__).parents[4] / "shared" / "weights"
 REAL = {"deeplab": "deeplabv3_mnv2_10_hf", "yolox": "yolox_nano"}
@@ -173,7 +174,7 @@ def test_no_name_stands_for_two_classes() -> None:
 def clipseg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """CLIPSeg's real classes, tiny, with random weights."""
     import torch
-    from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPSegProcessor, CLIPTokenizer
+    from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPSegProcessor
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     from lego.core.models import hide_broken_torchvision
@@ -181,14 +182,12 @@ def clipseg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hide_broken_torchvision()
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models") / "clipseg"
-    alphabet = [chr(n) for n in (*range(33, 127), *range(161, 173), *range(174, 256))]
-    alphabet += [chr(256 + n) for n in range(256 - len(alphabet))]
-    tokens = [*alphabet, *(f"{c}</w>" for c in alphabet), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(vocab={t: n for n, t in enumerate(tokens)}, merges=[], model_max_length=77)
-    ends = {"bos_token_id": len(tokens) - 2, "eos_token_id": len(tokens) - 1, "pad_token_id": len(tokens) - 1}
+    tokenizer = toys.tokenizer()
+    count = tokenizer.vocab_size
+    ends = {"bos_token_id": count - 2, "eos_token_id": count - 1, "pad_token_id": count - 1}
     small = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
     config = CLIPSegConfig(
-        text_config={**small, **ends, "num_hidden_layers": 2, "vocab_size": len(tokens)},
+        text_config={**small, **ends, "num_hidden_layers": 2, "vocab_size": count},
         vision_config={**small, "num_hidden_layers": 3, "image_size": 64, "patch_size": 16},
         projection_dim=32, reduce_dim=16, extract_layers=[1, 2], conditional_layer=0, decoder_num_attention_heads=2,
         decoder_intermediate_size=32,

@@ -21,6 +21,7 @@ from lego.executor.run import Executor
 from lego.tools.neural import outlines
 from lego.tools.neural import sam as sams
 from lego.tools.segment import mask_refine, segment_box, segment_point
+from tests.tools.neural import toys
 
 WIDE = {"hidden_size": 32, "num_attention_heads": 2}
 
@@ -135,17 +136,15 @@ def dino(folder: Path) -> None:
 
 
 def owl(folder: Path) -> None:
-    from transformers import CLIPTokenizer, Owlv2Config, Owlv2ForObjectDetection, Owlv2Processor
+    from transformers import Owlv2Config, Owlv2ForObjectDetection, Owlv2Processor
     from transformers.models.owlv2.image_processing_pil_owlv2 import Owlv2ImageProcessorPil
 
-    letters = [chr(n) for n in (*range(33, 127), *range(161, 173), *range(174, 256))]
-    letters += [chr(256 + n) for n in range(256 - len(letters))]
-    words = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(vocab={t: n for n, t in enumerate(words)}, merges=[], model_max_length=16)
-    ends = {"bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1, "pad_token_id": 0}
+    tokenizer = toys.tokenizer(16)
+    size = tokenizer.vocab_size
+    ends = {"bos_token_id": size - 2, "eos_token_id": size - 1, "pad_token_id": 0}
     config = Owlv2Config(
         text_config={
-            **WIDE, **ends, "num_hidden_layers": 1, "intermediate_size": 64, "vocab_size": len(words),
+            **WIDE, **ends, "num_hidden_layers": 1, "intermediate_size": 64, "vocab_size": size,
             "max_position_embeddings": 16,
         },
         vision_config={**WIDE, "num_hidden_layers": 1, "intermediate_size": 64, "image_size": 128, "patch_size": 16},
