@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "Area": "core.signature",
     "Color": "core.signature",
+    "Coordinate": "core.signature",
     "Context": "core.signature",
     "EditResult": "editor",
     "Editor": "editor",
@@ -31,6 +32,7 @@ __all__ = [
     "Area",
     "Color",
     "Context",
+    "Coordinate",
     "EditResult",
     "Editor",
     "Image",
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from lego.core.errors import LegoError
     from lego.core.registry import registry, tool
     from lego.core.settings import Settings
-    from lego.core.signature import Area, Color, Context, Target, Text, Thing
+    from lego.core.signature import Area, Color, Context, Coordinate, Target, Text, Thing
     from lego.core.values import Image, Mask
     from lego.core.workflow import Workflow
     from lego.editor import Editor, EditResult, edit, plan, run

@@ -47,6 +47,7 @@ class LegoEdit:
 
     name = "lego-edit"
     sure = 0.0
+    pixels = True
 
     def prompt(self, request: Request) -> str:
         """The bricks, what is given, earlier problems, and the instruction as data."""
@@ -57,7 +58,7 @@ class LegoEdit:
             ROLE,
             "\n".join(["Models that look:", *finders]),
             "\n".join(["Models that edit:", *editors]),
-            "\n".join(["Given:", *(f"- {line.replace('$', '')}" for line in given_lines(request))]),
+            "\n".join(["Given:", *(f"- {line.replace('$', '')}" for line in given_lines(request, self.pixels))]),
             "\n".join(["Your earlier plans had problems:", *(f"- {quoted(line)}" for line in request.history)])
             if request.history
             else "",

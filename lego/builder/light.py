@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lego.builder.base import Request
 from lego.builder.constraint import Constraint, unpacked
-from lego.builder.planning import seen
+from lego.builder.frame import seen
 from lego.builder.prompt import form_of
 from lego.core.errors import SettingsError
 from lego.core.values import Image

@@ -15,9 +15,9 @@ from lego.builder import light, planning
 from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
 from lego.builder.decode import TorchSession
-from lego.builder.planning import seen
+from lego.builder.frame import KIND, seen
 from lego.builder.prompt import FILE as FORM_FILE
-from lego.builder.prompt import Form, form_of
+from lego.builder.prompt import Form, Json, form_of
 from lego.core.errors import SettingsError
 
 SEEING = ("vision_tower", "visual", "multi_modal_projector", "lm_head")  # stay as they are: they are small
@@ -137,7 +137,10 @@ def load(source: str, device: str | None = None, *, download: bool = False, smal
     processor.tokenizer.padding_side = "left"  # rows of different lengths must end together
     constraint = Constraint(processor.tokenizer, model.config.get_text_config().vocab_size)
     told = folder if (folder / FORM_FILE).is_file() else base
-    return Checkpoint(model, processor, constraint, form_of(told))
+    form = form_of(told)
+    if isinstance(form, Json) and not (told / FORM_FILE).is_file():  # as it came, not trained here
+        form = Json(pixels=model.config.model_type == KIND)
+    return Checkpoint(model, processor, constraint, form)
 
 
 def _fetched(source: str, download: bool) -> Path:
@@ -167,7 +170,7 @@ def _packing(kind: Any) -> Any:
 
 def inputs_of(checkpoint: Checkpoint, requests: list[Request]) -> dict[str, Any]:
     """Return what the model reads for these requests, on its device: one row each, padded on the left."""
-    pictures = [seen(request.image) for request in requests]
+    pictures = [seen(request.image, checkpoint.form.pixels) for request in requests]
     processor = checkpoint.processor
     texts: list[str] = [
         processor.apply_chat_template(

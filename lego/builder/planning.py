@@ -7,17 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from PIL import Image as Pillow
-
 from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
 from lego.builder.decode import Lean, Session, answers
 from lego.builder.prompt import Form
 from lego.core.errors import PlanError
-from lego.core.values import Image
 
-LONG_SIDE = 768  # of the picture that the model sees (as in Lego-Edit, arXiv 2509.12883): about 750 tokens of Qwen-VL
-NARROWEST = 50  # Qwen-VL refuses pictures over 200 times as long as wide; after rounding to patches this stays below
 MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
 MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 LAST = 3  # tokens of an answer that a form looks at
@@ -81,13 +76,3 @@ def lean_of(network: Network, request: Request) -> Lean | None:
         return {network.constraint.ids(token)[0]: more for token, more in lean(said).items()}
 
     return add
-
-
-def seen(image: Image) -> Pillow.Image:
-    """Return the picture that a model looks at: RGB, its long side at most 768 pixels, no thinner than it can read."""
-    picture = image.pil().convert("RGB")
-    scale = min(1.0, LONG_SIDE / max(picture.size))
-    wide, high = (max(1, round(side * scale)) for side in picture.size)
-    least = -(-max(wide, high) // NARROWEST)
-    size = max(wide, least), max(high, least)
-    return picture if size == picture.size else picture.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=2.0)

@@ -109,6 +109,7 @@ class Pointing:
     """
 
     name = "pointing"
+    pixels = False
 
     def __init__(self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None, sure: float = 0.0) -> None:
         self.vocabulary = Vocabulary(tools)

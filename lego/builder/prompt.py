@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from PIL import ImageColor
 
-from lego.builder import hints
+from lego.builder import frame, hints
 from lego.builder.base import Plan, Request
 from lego.builder.grammar import MAX_REFERENCES, MAX_RESULTS, MAX_STEPS, RATIO, step_of, workflow_rules
 from lego.builder.rank import offered
@@ -59,10 +59,12 @@ class Form(Protocol):
 
     Attributes:
         sure: the likelihood that an answer must have to be planned with; below it the model says that it is not sure.
+        pixels: do boxes count in pixels of the picture that the model sees (`lego.builder.frame`)? Else in thousandths.
     """
 
     name: str
     sure: float
+    pixels: bool
 
     def prompt(self, request: Request) -> str:
         """Return the user's message, without the picture, which the chat template puts in front."""
@@ -100,24 +102,27 @@ class Json:
     Args:
         thought: characters that the model may think in before it plans; 0 for none.
         max_steps: of a plan.
+        pixels: see `Form`.
     """
 
     name = "json"
     sure = 0.0
 
-    def __init__(self, thought: int = MAX_THOUGHT, max_steps: int = MAX_STEPS) -> None:
+    def __init__(self, thought: int = MAX_THOUGHT, max_steps: int = MAX_STEPS, pixels: bool = False) -> None:
         self.thought = thought
         self.max_steps = max_steps
+        self.pixels = pixels
 
     def prompt(self, request: Request) -> str:
         """See `Form.prompt`."""
         cards, examples = _told(offered(request.tools, request.instruction), self.max_steps)
-        given = "\n".join(["Given:", *(f"- {line}" for line in given_lines(request))])
+        given = "\n".join(["Given:", *(f"- {line}" for line in given_lines(request, self.pixels))])
+        rules = f"{RULES}\n{frame.rule(frame.sides(request.image.size, True))}" if self.pixels else RULES
         past = (
             "\n".join(["Your earlier plans had problems:", *map(_bullet, request.history)]) if request.history else ""
         )
         last = f"{LAST}\nInstruction: {quoted(request.instruction)}"
-        return "\n\n".join(part for part in (FIRST, cards, given, RULES, examples, past, last) if part)
+        return "\n\n".join(part for part in (FIRST, cards, given, rules, examples, past, last) if part)
 
     def grammar(self, request: Request) -> str:
         """See `Form.grammar`."""
@@ -138,6 +143,8 @@ class Json:
             raise PlanError(f"the model's answer is no plan: {why}", hint=text[:200], code="unreadable") from None
         if workflow is None:
             raise PlanError(f"the model declined: {reason}", hint="say it differently", code="declined")
+        if self.pixels:
+            workflow = frame.from_pixels(workflow, request.tools, frame.sides(request.image.size, True))
         return Plan(_pictures_first(workflow, request.tools), found[1].strip() if found else "")
 
     def lean(self, request: Request) -> Lean | None:
@@ -186,8 +193,8 @@ def kinds_of(request: Request) -> dict[str, str]:
     return {"image": "image", **{name: "mask" if name in masks else "image" for name in request.given}}
 
 
-def given_lines(request: Request) -> list[str]:
-    """Return one line for each given value: its reference, what it is, its size or its box."""
+def given_lines(request: Request, pixels: bool = False) -> list[str]:
+    """Return one line for each given value: its reference, what it is, its size or its box; ``pixels`` as in `Form`."""
     lines = [f'"$image", the picture: {request.image.size[0]} x {request.image.size[1]} pixels']
     for name, kind in kinds_of(request).items():
         value = request.values.get(name)
@@ -199,8 +206,10 @@ def given_lines(request: Request) -> list[str]:
         elif isinstance(value, Mask) and value.box:
             width, height = value.size
             x0, y0, x1, y1 = value.box
-            box = [round(1000 * v) for v in (x0 / width, y0 / height, x1 / width, y1 / height)]
-            lines.append(f'"${name}", a mask that the user drew: within {box} (x0, y0, x1, y1 in thousandths)')
+            wide, high = frame.sides(request.image.size, True) if pixels else (1000, 1000)
+            box = [round(v) for v in (wide * x0 / width, high * y0 / height, wide * x1 / width, high * y1 / height)]
+            unit = "pixels as you see them" if pixels else "thousandths"
+            lines.append(f'"${name}", a mask that the user drew: within {box} (x0, y0, x1, y1 in {unit})')
         else:
             lines.append(f'"${name}", a mask that the user drew')
     return lines

@@ -18,10 +18,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lego.builder.base import Plan, Request
-from lego.builder.planning import check_words, seen
+from lego.builder.frame import NAMED, from_pixels, seen, sides
+from lego.builder.planning import check_words
 from lego.builder.prompt import Json
 from lego.builder.rank import offered
 from lego.core.errors import PlanError, SettingsError, WorkflowError
@@ -92,20 +94,20 @@ class Remote:
     def plan(self, request: Request) -> Plan:
         """Write a workflow for the request; see `Builder.plan`."""
         check_words(request.instruction)
-        messages = [{"role": "user", "content": [_picture(request), {"type": "text", "text": self._prompt(request)}]}]
+        pixels = bool(NAMED.search(self.model))
+        prompt = f"{SHAPE}\n\n{Json(thought=0, pixels=pixels).prompt(request)}"  # some servers hide the schema
+        messages = [{"role": "user", "content": [_picture(request, pixels), {"type": "text", "text": prompt}]}]
         tools = offered(request.tools, request.instruction)
         text = self._answered(messages, tools)
         try:
-            return read(text)
+            made = read(text)
         except PlanError as error:
             if error.code != "unreadable":
                 raise
-        again = [{"role": "assistant", "content": text[:TOKENS]}, {"role": "user", "content": AGAIN}]
-        return read(self._answered([*messages, *again], tools))
-
-    def _prompt(self, request: Request) -> str:
-        """The cards and rules of `Json`, and the shape of the answer: some servers hide the schema from the model."""
-        return f"{SHAPE}\n\n{Json(thought=0).prompt(request)}"
+            again = [{"role": "assistant", "content": text[:TOKENS]}, {"role": "user", "content": AGAIN}]
+            made = read(self._answered([*messages, *again], tools))
+        size = sides(request.image.size, pixels)
+        return replace(made, workflow=from_pixels(made.workflow, request.tools, size)) if pixels else made
 
     def _answered(self, messages: Sequence[Mapping[str, Any]], tools: tuple[Tool[..., Any], ...]) -> str:
         """Ask in the strictest way that the server takes."""
@@ -285,9 +287,9 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
             yield data
 
 
-def _picture(request: Request) -> dict[str, Any]:
+def _picture(request: Request, pixels: bool) -> dict[str, Any]:
     file = io.BytesIO()
-    seen(request.image).save(file, "JPEG", quality=QUALITY)
+    seen(request.image, pixels).save(file, "JPEG", quality=QUALITY)
     data = base64.b64encode(file.getvalue()).decode()
     return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
 

@@ -23,6 +23,7 @@ from lego.core.values import Image, Mask
 STEP = 0.01  # step of a number that names none: fine enough for every slider, and decoding stays finite
 MAX_TEXT = 200  # characters of a string that names no limit
 MAX_ITEMS = 16  # items of a list that names no limit
+THOUSANDTHS = "‰"  # the unit of boxes and points: of the picture's width, or of its height
 MAX_SENTENCE = 200  # the first sentence is the tool's prompt to the builder; longer ones are never read
 
 KINDS: dict[Any, str] = {Image: "image", Mask: "mask", str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -66,6 +67,9 @@ Target: TypeAlias = Annotated[str, Field(max_length=80, json_schema_extra={"form
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, description="0 leaves the picture, 1 is the full effect")]
 """How much of an effect."""
+
+Coordinate: TypeAlias = Annotated[int, Field(ge=0, le=1000, json_schema_extra={"unit": THOUSANDTHS})]
+"""In thousandths: of the height if its name begins with top, bottom or y, else of the width; in a list by turns."""
 
 Percent: TypeAlias = Annotated[float, Field(ge=-100, le=100, json_schema_extra={"unit": "%"})]
 """An effect and its opposite."""

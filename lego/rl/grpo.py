@@ -25,8 +25,8 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.utils import split_pixel_values_by_grid, unsplit_pixel_values_by_grid
 
+from lego.builder.frame import seen
 from lego.builder.local import Checkpoint, inputs_of, text_of
-from lego.builder.planning import seen
 from lego.core.registry import Registry
 from lego.rl import supply
 from lego.rl.checkpoint import Learner

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from trl import SFTConfig, SFTTrainer
 
-from lego.builder.planning import LAST, TOKEN, seen
+from lego.builder.frame import seen
+from lego.builder.planning import LAST, TOKEN
 from lego.builder.prompt import Form
 from lego.core.registry import Registry
 from lego.rl import supply

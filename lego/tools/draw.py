@@ -13,12 +13,11 @@ from pydantic import Field
 
 from lego.core.codec import Pixels
 from lego.core.registry import tool
-from lego.core.signature import Color
+from lego.core.signature import Color, Coordinate
 from lego.core.values import Image, Mask
 from lego.tools.pixels import blend, must_fit
 
 Floats: TypeAlias = NDArray[np.float64]
-Thousandth: TypeAlias = Annotated[int, Field(ge=0, le=1000)]
 Shape: TypeAlias = Literal["rectangle", "ellipse", "circle", "line", "underline", "cross"]
 Width: TypeAlias = Annotated[
     float, Field(ge=0.1, le=10, description="of the stroke, of the short side", json_schema_extra={"unit": "%"})
@@ -66,8 +65,8 @@ def draw_shape(
     shape: Shape = "rectangle",
     mask: Mask | None = None,
     box: Annotated[
-        list[Thousandth] | None,
-        Field(min_length=4, max_length=4, description="left, top, right, bottom in thousandths of the picture"),
+        list[Coordinate] | None,
+        Field(min_length=4, max_length=4, description="left, top, right, bottom"),
     ] = None,
     color: Color = "#e02020",
     width: Width = 0.9,
@@ -112,12 +111,8 @@ def draw_shape(
 def draw_arrow(
     image: Image,
     mask: Mask | None = None,
-    start: Annotated[
-        list[Thousandth] | None, Field(min_length=2, max_length=2, description="x, y in thousandths of the picture")
-    ] = None,
-    end: Annotated[
-        list[Thousandth] | None, Field(min_length=2, max_length=2, description="x, y of its tip, in thousandths")
-    ] = None,
+    start: Annotated[list[Coordinate] | None, Field(min_length=2, max_length=2, description="x, y")] = None,
+    end: Annotated[list[Coordinate] | None, Field(min_length=2, max_length=2, description="x, y of its tip")] = None,
     color: Color = "#e02020",
     width: Width = 1.2,
     opacity: Annotated[float, Field(ge=0, le=1)] = 1.0,

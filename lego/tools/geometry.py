@@ -16,7 +16,7 @@ from lego.core import depth
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Color, Context
+from lego.core.signature import Color, Context, Coordinate
 from lego.core.values import Image, Mask
 from lego.tools import patchmatch
 
@@ -66,8 +66,8 @@ def crop(
         Field(max_length=11, description="width:height, such as 4:5", json_schema_extra={"format": "ratio"}),
     ] = None,
     box: Annotated[
-        list[Annotated[int, Field(ge=0, le=BOX)]] | None,
-        Field(min_length=4, max_length=4, description="left, top, right, bottom in thousandths of the picture"),
+        list[Coordinate] | None,
+        Field(min_length=4, max_length=4, description="left, top, right, bottom"),
     ] = None,
     width: Side | None = None,
     height: Side | None = None,

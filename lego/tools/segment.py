@@ -11,7 +11,7 @@ from pydantic import Field
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
-from lego.core.signature import Target
+from lego.core.signature import Coordinate, Target
 from lego.core.values import Image, Mask
 from lego.tools.finders import color, face, ocr, sky, subject, words
 from lego.tools.finders.regions import (
@@ -43,7 +43,6 @@ Near: TypeAlias = Annotated[
 Far: TypeAlias = Annotated[
     float, Field(ge=0, le=100, description="100 is the farthest", json_schema_extra={"unit": "%"})
 ]
-Thousandth = Annotated[int, Field(ge=0, le=1000, description="thousandths of the width or height")]
 
 
 @tool(
@@ -126,10 +125,10 @@ def _could_be_a_flower(pixels: Pixels, mask: Bools) -> bool:
 @tool(phrases=["segment box", "框选"])
 def segment_box(
     image: Image,
-    left: Thousandth = 0,
-    top: Thousandth = 0,
-    right: Thousandth = 1000,
-    bottom: Thousandth = 1000,
+    left: Coordinate = 0,
+    top: Coordinate = 0,
+    right: Coordinate = 1000,
+    bottom: Coordinate = 1000,
     refine: Refine = True,
 ) -> Mask:
     """Find the thing in a box given in thousandths of the picture's width and height."""
@@ -158,7 +157,7 @@ def mask_distance(
 
 
 @tool(phrases=["segment point", "点选"])
-def segment_point(image: Image, x: Thousandth, y: Thousandth) -> Mask:
+def segment_point(image: Image, x: Coordinate, y: Coordinate) -> Mask:
     """Find the thing at a point given in thousandths of the picture's width and height; less sure than a box."""
     small = small_copy(image.pixels, SIDE)
     height, width = small.shape[:2]

@@ -42,7 +42,7 @@ def test_all_bricks_are_told_and_the_instruction_is_data_at_the_end() -> None:
 
 def test_a_drawn_mask_and_earlier_problems_are_told() -> None:
     told = FORM.prompt(request("remove it", drawn=True, history=("s1: there is no tool 'flux_fill'",)))
-    assert "within [100, 100, 500, 500]" in told
+    assert "within [6, 6, 28, 28] (x0, y0, x1, y1 in pixels as you see them)" in told  # of 56 x 56
     assert "no tool 'flux_fill'" in told
     assert json.loads(told.splitlines()[-1].partition(": ")[2]).startswith(DRAWN)
 

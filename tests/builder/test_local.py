@@ -18,8 +18,8 @@ import lego.tools  # registers the embedded tools
 from lego import Editor
 from lego.builder import open as open_builder
 from lego.builder.base import Request
+from lego.builder.frame import LONG_SIDE, seen
 from lego.builder.local import Local, inputs_of, load
-from lego.builder.planning import LONG_SIDE, seen
 from lego.cli import app
 from lego.core.errors import PlanError, SettingsError
 from lego.core.registry import Registry, registry

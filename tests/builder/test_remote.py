@@ -64,6 +64,9 @@ class Server(BaseHTTPRequestHandler):
         turn = len(body["messages"])
         first = sum(1 for heard in self.heard if heard["model"] == body["model"]) == 1
         match body["model"]:
+            case "Qwen2.5-VL boxes":
+                step = {"tool": "crop", "id": "s1", "args": {"image": "$image", "box": [14, 0, 28, 56]}}
+                message["content"] = json.dumps({**PLAN, "steps": [step]})
             case "tools only":
                 message = {"content": None, "tool_calls": [{"function": {"name": "plan", "arguments": TEXT}}]}
             case "words only":
@@ -159,6 +162,15 @@ def test_the_model_sees_the_picture_the_cards_and_the_words_and_the_key_is_sent(
     assert sent.size == (40, 30)
     assert all(tool.line_of_prompt in words["text"] for tool in TOOLS)
     assert words["text"].endswith('Instruction: "warm it up"')
+
+
+def test_a_model_that_counts_pixels_is_sent_whole_patches_and_its_boxes_are_brought_back(url: str) -> None:
+    plan = Remote(f"{url}#Qwen2.5-VL boxes").plan(REQUEST)  # the picture of 40 x 30 is sent as 56 x 56
+    assert plan.workflow.steps[0].args["box"] == [250, 0, 500, 1000]
+    picture, text = Server.heard[-1]["messages"][0]["content"]
+    data = base64.b64decode(picture["image_url"]["url"].partition(",")[2])
+    assert Pillow.open(io.BytesIO(data)).size == (56, 56)
+    assert "56 wide, 56 high" in text["text"]
 
 
 def test_the_schema_is_one_that_the_strictest_servers_take() -> None:

@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 from lego.core.codec import Pixels
 from lego.core.models import Network
-from lego.core.signature import Target
+from lego.core.signature import Coordinate, Target
 from lego.core.values import Image, Mask
 from lego.tools.finders.candidates import Candidate, candidate
 from lego.tools.finders.regions import full_size, small_copy
@@ -23,7 +23,7 @@ from lego.tools.neural.loading import load_pair
 from lego.tools.neural.sam import Box, Sam, load_sam, load_sam2, load_segment_anything
 from lego.tools.neural.segment import english, named
 from lego.tools.pixels import must_fit
-from lego.tools.segment import Refine, Thousandth, mask_refine, segment, segment_box, segment_point
+from lego.tools.segment import Refine, mask_refine, segment, segment_box, segment_point
 
 SIDE = 1024  # px that SAM sees anyway
 WORDS_GATE = 0.3  # of a detection by Grounding DINO; its authors take .25 to .35
@@ -79,13 +79,13 @@ def _outlined(net: Sam, image: Image, box: Box | None, point: tuple[float, float
 def _outlines(network: Network, *needed: str) -> None:
     @segment_box.engine(network.name, requires=needed)
     def _(
-        image: Image, left: Thousandth = 0, top: Thousandth = 0, right: Thousandth = 1000, bottom: Thousandth = 1000,
+        image: Image, left: Coordinate = 0, top: Coordinate = 0, right: Coordinate = 1000, bottom: Coordinate = 1000,
         refine: Refine = True, *, net: Annotated[Any, network],
     ) -> Mask:  # fmt: skip
         return _in_box(net, image, left, top, right, bottom, refine)
 
     @segment_point.engine(network.name, requires=needed)
-    def _(image: Image, x: Thousandth, y: Thousandth, *, net: Annotated[Any, network]) -> Mask:
+    def _(image: Image, x: Coordinate, y: Coordinate, *, net: Annotated[Any, network]) -> Mask:
         return _outlined(net, image, None, (x * image.size[0] / 1000, y * image.size[1] / 1000))
 
     @mask_refine.engine(network.name, requires=needed)
