@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from lego.core.memory import CPU, release_memory
-from lego.core.models import Network, Pool
+from lego.core.models import Pool
+from lego.core.networks import Network
 
 MB = 1 << 20
 SIZES = (24, 32, 40, 48, 56, 64)  # MB

@@ -104,8 +104,7 @@ class Local:
 
 def load(source: str, device: str | None = None, *, download: bool = False, small: bool = False) -> Checkpoint:
     """Load a checkpoint ready to plan; arguments and errors as in `Local`."""
-    from lego.core.models import hide_broken_torchvision
-    from lego.core.processors import load_processor
+    from lego.core.processors import hide_broken_torchvision, load_processor
 
     hide_broken_torchvision()
     import torch

@@ -11,60 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import itertools
-import sys
 import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from lego.core.errors import StepError
 from lego.core.memory import CPU, own_pages, release_memory
+from lego.core.networks import Network, Place
 
 BUILDING = threading.RLock()  # held while a network is built, moved or patched; see the module
 POLL = 0.1  # seconds between looks at who waits
 PATIENCE = 8  # requests whose networks are there may overtake one that waits for room so often
-MARGIN = 1.1  # of the weights' bytes: buffers and fragments
-Load: TypeAlias = Callable[[Path, str, str], Any]
 Budgets: TypeAlias = Callable[[], Mapping[str, int]]
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network as a tool declares it: ``net: Annotated[Any, LAMA]``.
-
-    Attributes:
-        name: of its weights; see `lego models list`.
-        load: builds it from the folder of its weights, on a device, in a precision.
-        bytes: of its weights, by precision, the best for an accelerator first; "float32" must be among them.
-        working: bytes that a call takes beside them.
-        shared: may several threads use it at once? Pipelines keep state and may not.
-    """
-
-    name: str
-    load: Load = field(compare=False)
-    bytes: Mapping[str, int] = field(compare=False)
-    working: int = field(default=0, compare=False)
-    shared: bool = False
-
-    def room(self, precision: str) -> int:
-        """Return the bytes that its weights take, buffers and fragments included."""
-        return round(MARGIN * self.bytes[precision])
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a network runs, in which precision, and why; ``weights`` tells its files from others of the name."""
-
-    device: str
-    precision: str
-    reason: str
-    weights: str = ""
+Key: TypeAlias = "tuple[Network, str, str, bool]"
 
 
 @dataclass
@@ -72,7 +36,7 @@ class Resident:
     """A network in the pool.
 
     Attributes:
-        device: where its weights are; another than ``place.device`` while it is set aside.
+        device: where its weights are; another than ``place.home`` while it is set aside.
         size: bytes of its weights there.
         users: requests that hold it.
         used: when it was last asked for; larger is later.
@@ -111,7 +75,7 @@ class Pool:
     def __init__(self, find: Callable[[str], Path | None], budgets: Mapping[str, int] | Budgets) -> None:
         self.find, self._budgets = find, budgets
         self.counts = Counts()
-        self._residents: dict[tuple[Network, str, str], Resident] = {}
+        self._residents: dict[Key, Resident] = {}
         self._leaving: list[Resident] = []  # no longer offered, but their bytes are not free yet
         self._working: Counter[str] = Counter()
         self._queue: deque[_Turn] = deque()
@@ -126,7 +90,7 @@ class Pool:
         return self._budgets() if callable(self._budgets) else self._budgets
 
     def place(self, network: Network, device: str | None = None) -> Place:
-        """Choose where a network runs: an accelerator whose budget it fits into, else the processor.
+        """Choose where a network runs: whole on an accelerator, streamed through one, or on the processor.
 
         Args:
             device: ask for this one.
@@ -135,16 +99,28 @@ class Pool:
             StepError: no budget is large enough (code ``out_of_memory``).
         """
         told: list[str] = []
-        for name in [device] if device else sorted(self.budgets, key=lambda name: name == CPU):
-            precisions = [p for p in network.bytes if name != CPU] or ["float32"]
-            for precision in precisions:
-                needed = network.room(precision) + network.working
-                if needed <= self.budgets.get(name, 0):
-                    why = "; ".join([f"{_megabytes(needed)} of {_megabytes(self.budgets[name])} in {precision}", *told])
-                    return Place(name, precision, f"{name}: {why}", self._weights(network))
-                told.append(f"{name} in {precision} would need {_megabytes(needed)}")
+        for place in self._ways(network, device):
+            needs = _Turn([(network, place)]).needs()
+            sizes = [_megabytes(size) for size in needs.values()]
+            if all(size <= self.budgets.get(name, 0) for name, size in needs.items()):
+                kept = f"{sizes[0]} of weights stay in memory, " if place.streamed else ""
+                why = f"{kept}{sizes[-1]} of {_megabytes(self.budgets[place.device])} in {place.precision}"
+                return replace(place, reason="; ".join([f"{place.device}: {why}", *told]))
+            how = "with weights in memory" if place.streamed else f"in {place.precision}"
+            told.append(f"{place.device} {how} would need {' and '.join(sizes)}")
         hint = "raise the budget (`lego doctor` shows it), or use the embedded engine"
         raise StepError(f"'{network.name}' is too large: {'; '.join(told)}", hint=hint, code="out_of_memory")
+
+    def _ways(self, network: Network, device: str | None) -> Iterator[Place]:
+        """Where it might run, the quickest first."""
+        names = [device] if device else list(self.budgets)
+        weights, fast = self._weights(network), [name for name in names if name != CPU]
+        for name in fast:
+            yield from (Place(name, precision, "", weights) for precision in network.bytes)
+        if network.streams:
+            yield from (Place(name, next(iter(network.bytes)), "", weights, streamed=True) for name in fast)
+        if CPU in names:
+            yield Place(CPU, "float32", "", weights)
 
     @contextlib.contextmanager
     def use(
@@ -226,7 +202,7 @@ class Pool:
             with self._changed:
                 for resident in residents:
                     resident.users -= 1
-                    self._working[resident.place.device] -= resident.network.working
+                    self._working[resident.place.device] -= resident.place.working(resident.network)
                     if resident.broken and self._residents.get(_key(resident)) is resident:
                         del self._residents[_key(resident)]
                 self._changed.notify_all()
@@ -245,7 +221,7 @@ class Pool:
 
     def _there(self, network: Network, place: Place) -> bool:
         resident = self._residents.get(_key_of(network, place))
-        return resident is not None and resident.device == place.device
+        return resident is not None and resident.device == place.home
 
     def _free(self, network: Network, place: Place) -> bool:
         resident = self._residents.get(_key_of(network, place))
@@ -280,14 +256,14 @@ class Pool:
         for network, place in turn.wanted:
             resident = self._residents.get(_key_of(network, place))
             if resident is None:
-                resident = Resident(network, place, place.device, network.room(place.precision))
+                resident = Resident(network, place, place.home, network.room(place.precision))
                 self._residents[_key_of(network, place)] = resident
-            elif resident.device != place.device:  # set aside: it comes back
+            elif resident.device != place.home:  # set aside: it comes back
                 resident.ready.clear()
-                resident.device = place.device
+                resident.device = place.home
             resident.users += 1
             resident.used = next(self._ticks)
-            self._working[place.device] += network.working
+            self._working[place.device] += place.working(network)
             residents.append(resident)
         return residents, going
 
@@ -352,7 +328,9 @@ class Pool:
                     hint = f"run `lego models pull {network.name}`"
                     raise StepError(f"the weights of '{network.name}' are not here", hint=hint, code="no_weights")
                 with own_pages():
-                    resident.net = network.load(folder, place.device, place.precision)
+                    resident.net = network.load(folder, place.home, place.precision)
+                    if place.streamed:
+                        resident.net.stream(place.device)
                 self.counts.loads += 1
         except BaseException as error:
             resident.broken = error
@@ -371,7 +349,8 @@ class _Turn:
         needed: Counter[str] = Counter()
         for network, place in self.wanted:
             weights = 0 if there(network, place) else network.room(place.precision)
-            needed[place.device] += weights + network.working
+            needed[place.home] += weights
+            needed[place.device] += place.working(network)
         return needed
 
 
@@ -384,29 +363,11 @@ def shelf(folder: Path) -> Callable[[str], Path | None]:
     return find
 
 
-def hide_broken_torchvision() -> None:
-    """Let transformers find no torchvision rather than one that cannot be imported, which breaks all its models.
-
-    It looks only whether the package is there; one built for another torch fails on import.
-    """
-    if find_spec("torchvision") is not None and not has_torchvision():
-        sys.modules["torchvision"] = None  # type: ignore[assignment]
+def _key_of(network: Network, place: Place) -> Key:
+    return network, place.device, place.precision, place.streamed
 
 
-def has_torchvision() -> bool:
-    """Is there one that can be imported?"""
-    try:
-        importlib.import_module("torchvision")
-    except Exception:  # a build for another torch fails in many ways, and then is as good as none
-        return False
-    return True
-
-
-def _key_of(network: Network, place: Place) -> tuple[Network, str, str]:
-    return network, place.device, place.precision
-
-
-def _key(resident: Resident) -> tuple[Network, str, str]:
+def _key(resident: Resident) -> Key:
     return _key_of(resident.network, resident.place)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from lego.core.models import has_torchvision
 
 # the processors of these also read films, and cannot be made without torchvision; ours has no films
 FILMED = {
@@ -69,3 +69,21 @@ def _template(folder: Path, tokenizer: Any) -> str | None:
     if old.is_file():
         return str(json.loads(old.read_text(encoding="utf-8"))["chat_template"])
     return getattr(tokenizer, "chat_template", None)
+
+
+def hide_broken_torchvision() -> None:
+    """Let transformers find no torchvision rather than one that cannot be imported, which breaks all its models.
+
+    It looks only whether the package is there; one built for another torch fails on import.
+    """
+    if find_spec("torchvision") is not None and not has_torchvision():
+        sys.modules["torchvision"] = None  # type: ignore[assignment]
+
+
+def has_torchvision() -> bool:
+    """Is there one that can be imported?"""
+    try:
+        importlib.import_module("torchvision")
+    except Exception:  # a build for another torch fails in many ways, and then is as good as none
+        return False
+    return True

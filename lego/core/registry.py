@@ -17,7 +17,8 @@ from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, o
 from lego.core import signature
 from lego.core.errors import StepError, ToolDefinitionError
 from lego.core.memory import CPU
-from lego.core.models import Network, Place, Pool
+from lego.core.models import Pool
+from lego.core.networks import Network, Place
 from lego.core.phrases import Phrase, Phrases, phrases_of
 from lego.core.signature import Context, Output, Param
 

@@ -17,7 +17,7 @@ from PIL import ImageColor
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.values import Image, Mask
 
 STEP = 0.01  # step of a number that names none: fine enough for every slider, and decoding stays finite

@@ -11,7 +11,7 @@ import numpy as np
 
 from lego.core.errors import ImageError, LegoError, StepError
 from lego.core.memory import is_out_of_memory
-from lego.core.models import Place
+from lego.core.networks import Place
 from lego.core.registry import Engine, Tool
 from lego.core.signature import Context
 from lego.core.steps import Ref

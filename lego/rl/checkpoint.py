@@ -14,8 +14,7 @@ from lego.builder.local import Checkpoint
 from lego.builder.prompt import FILE as FORM_FILE
 from lego.builder.prompt import Form, form_of
 from lego.core.errors import SettingsError, TrainingError
-from lego.core.models import hide_broken_torchvision
-from lego.core.processors import load_processor
+from lego.core.processors import hide_broken_torchvision, load_processor
 from lego.core.registry import Registry
 from lego.rl.head import add_head
 from lego.rl.recipe import Recipe

@@ -13,7 +13,8 @@ import pytest
 
 from lego.core.errors import CancelledError, StepError
 from lego.core.memory import CPU
-from lego.core.models import PATIENCE, Network, Pool, shelf
+from lego.core.models import PATIENCE, Pool, shelf
+from lego.core.networks import LAYERS, Network
 
 MB = 2**20
 
@@ -38,6 +39,9 @@ class Weights:
         self.device = device
         return self
 
+    def stream(self, device: str) -> None:
+        self.through = device
+
     def __del__(self) -> None:
         self._count(self.device, -self.size)
 
@@ -48,13 +52,15 @@ def nothing_alive() -> None:
     Weights.alive.clear()
 
 
-def network(name: str, size: int = 10, working: int = 0, shared: bool = False, seconds: float = 0.0) -> Network:
+def network(
+    name: str, size: int = 10, working: int = 0, shared: bool = False, seconds: float = 0.0, streams: bool = False
+) -> Network:
     def load(folder: Path, device: str, precision: str) -> Weights:
         time.sleep(seconds)
         return Weights(name, sizes[precision], device)
 
     sizes = {"float16": size * MB // 2, "float32": size * MB}
-    return Network(name, load, sizes, working * MB, shared)
+    return Network(name, load, sizes, working * MB, shared, streams)
 
 
 def pool(cpu: int, **others: int) -> Pool:
@@ -200,6 +206,34 @@ def test_without_room_aside_it_goes_away() -> None:
         with held.use(network(name)):
             pass
     assert (held.counts.loads, held.counts.evictions) == (3, 2)
+
+
+def test_what_an_accelerator_is_too_small_for_is_streamed_through_it() -> None:
+    room = LAYERS // MB
+    held, large = pool(7000, cuda=room + 100), network("large", 8000, working=50, streams=True)  # 4,400 MB in half
+    place = held.place(large)
+    assert (place.device, place.precision, place.home) == ("cuda", "float16", CPU)
+    assert f"4,400 MB of weights stay in memory, {room + 50:,} MB of {room + 100:,} MB in float16" in place.reason
+    with held.use(large) as (weights,):
+        assert (weights.device, weights.through) == (CPU, "cuda")
+        assert held._used("cuda") == LAYERS + 50 * MB
+        assert held._used(CPU) == large.room("float16")
+    assert held._used("cuda") == 0
+    with held.use(network("whole", 200)) as (small,):  # its weights take the accelerator's room meanwhile
+        assert small.device == "cuda"
+    assert names(held) == ["whole", "large"]
+    with held.use(large) as (again,):  # and leave it again
+        assert again is weights
+    assert held.counts.offloads == 1
+    assert held.counts.loads == 2
+
+
+def test_what_does_not_fit_into_the_memory_either_is_not_streamed() -> None:
+    held = pool(3000, cuda=LAYERS // MB)
+    with pytest.raises(StepError, match="cuda with weights in memory would need 4,400 MB and 1,536 MB; cpu in float32"):
+        held.place(network("large", 8000, streams=True))
+    with pytest.raises(StepError, match="too large"):
+        held.place(network("large", 4000))
 
 
 def test_what_can_never_fit_is_refused_with_the_figures() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from lego.core.errors import StepError
 from lego.core.memory import CPU
-from lego.core.models import Network, Pool
+from lego.core.models import Pool
+from lego.core.networks import Network
 from lego.core.registry import Tool, tool
 from lego.core.signature import Context
 from lego.core.steps import Step

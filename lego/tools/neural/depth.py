@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from lego.core.codec import Pixels
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.values import Image, Mask
 from lego.tools.finders.regions import small_copy
 from lego.tools.neural.catalogue import CATALOGUE

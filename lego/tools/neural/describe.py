@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from PIL import Image as Pillow
 
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.processors import load_processor
 from lego.core.signature import Context
 from lego.core.values import Image

@@ -21,8 +21,7 @@ from PIL import Image as Pillow
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError, StepError
-from lego.core.models import has_torchvision, hide_broken_torchvision
-from lego.core.processors import load_processor
+from lego.core.processors import has_torchvision, hide_broken_torchvision, load_processor
 from lego.core.signature import Context
 from lego.core.values import Mask
 from lego.tools.finders.regions import Bools
@@ -125,6 +124,15 @@ class Painter:
     def to(self, device: str) -> None:
         """Move it."""
         self.pipe.to(device)
+
+    def stream(self, device: str) -> None:
+        """Let it run on a device that it does not fit into: each layer's weights come when it is their turn, and go."""
+        import torch
+
+        ahead = device.startswith("cuda")  # the next layer comes while one is at work
+        self.pipe.enable_group_offload(
+            torch.device(device), offload_type="leaf_level", use_stream=ahead, low_cpu_mem_usage=ahead
+        )
 
     def paint(
         self, pixels: Pixels, hole: Bools | None, prompt: str, context: Context, strength: float = 1.0

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from lego.core.codec import Pixels
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.tools.finders.face import Face
 from lego.tools.neural.catalogue import CATALOGUE
 

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from lego.core.codec import Pixels
-from lego.core.models import Network, hide_broken_torchvision
+from lego.core.networks import Network
+from lego.core.processors import hide_broken_torchvision
 from lego.core.signature import Area, Context
 from lego.core.values import Image
 from lego.tools.fill import Grow, remove, removed

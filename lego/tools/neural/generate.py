@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from lego.core.codec import Pixels
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.signature import Area, Color, Context, Thing
 from lego.core.values import Box, Image, Mask
 from lego.tools import piece
@@ -39,7 +39,7 @@ WHOLE = 0.4  # of the picture: a draft of so large a hole is not kept at all
 
 def pipeline(name: str, working: int, *precisions: str) -> Network:
     """Return the network of a pipeline in the catalogue; ``working`` is what one call takes beside it, in MB."""
-    return Network(name, load_painter, CATALOGUE[name].memory(*precisions), working << 20)
+    return Network(name, load_painter, CATALOGUE[name].memory(*precisions), working << 20, streams=True)
 
 
 PAINTERS = (

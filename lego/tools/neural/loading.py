@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lego.core.models import hide_broken_torchvision
+from lego.core.processors import hide_broken_torchvision
 
 
 def load_net(folder: Path, device: str, precision: str, model: str) -> Any:

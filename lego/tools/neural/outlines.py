@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from lego.core.codec import Pixels
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.signature import Coordinate, Target
 from lego.core.values import Image, Mask
 from lego.tools.finders.candidates import Candidate, candidate

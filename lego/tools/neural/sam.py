@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 
 from lego.core.codec import Pixels
 from lego.core.errors import StepError
-from lego.core.models import has_torchvision, hide_broken_torchvision
+from lego.core.processors import has_torchvision, hide_broken_torchvision
 from lego.tools.finders.regions import Bools
 from lego.tools.neural.loading import load_net, load_pair, moved
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from lego.core.codec import Pixels
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.signature import Context
 from lego.core.values import Image
 from lego.tools.geometry import scaled

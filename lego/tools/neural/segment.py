@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
-from lego.core.models import Network
+from lego.core.networks import Network
 from lego.core.signature import Target
 from lego.core.values import Image, Mask
 from lego.tools.finders import color, words

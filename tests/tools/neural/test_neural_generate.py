@@ -141,6 +141,27 @@ def test_the_engines_keep_the_contract_of_every_tool(name: str, pools: dict[str,
     assert check(only, pools[name]) == []
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_streamed_layer_by_layer_it_makes_the_same_bytes(name: str, models: Path) -> None:
+    tool, words = tool_of(name)
+    given = {**words, "image": picture(60, 40), "mask": Mask.from_box((60, 40), (10, 10, 50, 30))}
+    paint = partial(tool.engines[name].function, **given)
+    whole = paint(context=Context(seed=5), net=diffusion.load_painter(models / name, CPU, "float32"))
+    painter = diffusion.load_painter(models / name, CPU, "float32")
+    painter.stream(CPU)
+    networks = [part for part in painter.pipe.components.values() if hasattr(part, "parameters")]
+    layers = [layer for part in networks for layer in part.modules() if type(layer).__name__ in ("Linear", "Conv2d")]
+    assert len(networks) >= 3
+    assert all(getattr(layer, "_diffusers_hook", None) for layer in layers)
+
+    def stop(share: float) -> None:
+        raise CancelledError("the run was stopped")
+
+    with pytest.raises(CancelledError):
+        paint(context=Context(seed=1, progress=stop), net=painter)
+    assert paint(context=Context(seed=5), net=painter).digest == whole.digest
+
+
 def test_without_weights_they_are_not_offered_and_say_what_to_pull() -> None:
     nothing = Pool(lambda name: None, {CPU: ROOM})
     assert not generate_fill.runs(nothing)

@@ -177,7 +177,7 @@ def clipseg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPSegProcessor
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-    from lego.core.models import hide_broken_torchvision
+    from lego.core.processors import hide_broken_torchvision
 
     hide_broken_torchvision()
     torch.manual_seed(0)

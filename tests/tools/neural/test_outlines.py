@@ -31,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every network, tiny, with random weights."""
     import torch
 
-    from lego.core.models import hide_broken_torchvision
+    from lego.core.processors import hide_broken_torchvision
 
     hide_broken_torchvision()
     torch.manual_seed(0)
