@@ -1,6 +1,6 @@
 """Draw what the small networks find on the photographs that ship: docs/finds.jpg.
 
-Needs the weights yolox, deeplab and yunet: `lego models pull yolox deeplab yunet`, then `python docs/finds.py`.
+Needs weights: `lego models pull yolox deeplab yunet hair`, then `python docs/finds.py`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from lego.core.workflow import Workflow
 HERE = Path(__file__).parent
 HIGH = 360  # px of a panel
 LOOKED = (
-    ("astronaut.png", "the astronaut"), ("astronaut.png", "the face"), ("chelsea.png", "the cat"),
-    ("coffee.png", "the red cup"),
+    ("astronaut.png", "the astronaut"), ("astronaut.png", "the face"), ("astronaut.png", "her hair"),
+    ("chelsea.png", "the cat"), ("coffee.png", "the red cup"),
 )  # fmt: skip
 
 

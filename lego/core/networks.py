@@ -26,6 +26,7 @@ class Network:
         shared: may several threads use it at once? Pipelines keep state and may not.
         streams: has what ``load`` gives a method ``stream(device)``: weights stay in the memory of the machine, and go
             through an accelerator layer by layer? So it is run where it does not fit whole.
+        modules: importable ones that ``load`` needs, if its tools do not need them anyway.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Network:
     working: int = field(default=0, compare=False)
     shared: bool = False
     streams: bool = False
+    modules: tuple[str, ...] = ()
 
     def room(self, precision: str) -> int:
         """Return the bytes that its weights take, buffers and fragments included."""

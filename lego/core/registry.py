@@ -384,7 +384,9 @@ def tool(
 
 
 def _fits(pool: Pool, network: Network) -> bool:
-    """Are the weights here, and is there a budget that they fit?"""
+    """Are the weights here, and what loads them, and is there a budget that they fit?"""
+    if any(importlib.util.find_spec(name) is None for name in network.modules):
+        return False
     try:
         return pool.find(network.name) is not None and bool(pool.place(network))
     except StepError:

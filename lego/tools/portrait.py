@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from lego.core.signature import Share
 from lego.core.values import Image, Mask
 from lego.tools.finders import face
 from lego.tools.finders.regions import Bools, full_size, small_copy
-from lego.tools.neural.faces import YUNET
+from lego.tools.neural.faces import FaceNet
 from lego.tools.pixels import Plane, blend, from_lab, gaussian, guided, to_lab, to_uint8
 
 EYES = (0.2, 0.6, 0.1, 0.9)  # of a face's box: top, bottom, left, right
@@ -44,9 +44,7 @@ ROUND = 0.55  # of the circle about it that a pupil fills at least
         "皮肤更光滑": {"amount": 0.6}, "祛皱": {"amount": 0.8},
     }
 )  # fmt: skip
-def smooth_skin(
-    image: Image, mask: Mask | None = None, amount: Share = 0.6, *, faces: Annotated[Any, YUNET] = None
-) -> Image:
+def smooth_skin(image: Image, mask: Mask | None = None, amount: Share = 0.6, *, faces: FaceNet = None) -> Image:
     """Smooth the skin of faces (or of what is masked) and keep its pores, and eyes, lips and hair as they are.
 
     What differs a little from a blur within the skin (a fortieth of the face and up) is taken down, in L and in colour;
@@ -133,9 +131,7 @@ def _part(where: Mask, area: tuple[float, float, float, float]) -> Mask:
         "红眼", "去红眼", "消除红眼", "去除红眼", "修复红眼", "红眼修正",
     ]
 )  # fmt: skip
-def red_eye(
-    image: Image, mask: Mask | None = None, amount: Share = 1.0, *, faces: Annotated[Any, YUNET] = None
-) -> Image:
+def red_eye(image: Image, mask: Mask | None = None, amount: Share = 1.0, *, faces: FaceNet = None) -> Image:
     """Turn pupils that the flash made red dark again, in the masked eyes or in the faces that are found.
 
     Red and round spots lose their red to the mean of green and blue; glints stay.
@@ -184,9 +180,7 @@ def _round_spots(spots: Bools, in_face: bool) -> Bools:
         "牙齿变白": {}, "牙齿更白": {}, "白牙": {}, "让牙齿更白": {},
     }
 )  # fmt: skip
-def whiten_teeth(
-    image: Image, mask: Mask | None = None, amount: Share = 0.6, *, faces: Annotated[Any, YUNET] = None
-) -> Image:
+def whiten_teeth(image: Image, mask: Mask | None = None, amount: Share = 0.6, *, faces: FaceNet = None) -> Image:
     """Whiten teeth: less yellow and a little lighter, in the masked mouth or in the faces that are found.
 
     Only what is light, pale and yellowish changes; lips and gums stay.

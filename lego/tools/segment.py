@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.signature import Coordinate, Target
 from lego.core.values import Image, Mask
-from lego.tools.finders import color, face, ocr, sky, subject, words
+from lego.tools.finders import color, face, hair, ocr, sky, subject, words
 from lego.tools.finders.regions import (
     BACK,
     FRONT,
@@ -29,7 +29,8 @@ from lego.tools.finders.regions import (
     small_copy,
 )
 from lego.tools.finders.words import Wanted
-from lego.tools.neural.faces import YUNET
+from lego.tools.neural.faces import FaceNet
+from lego.tools.neural.hair import HairNet
 from lego.tools.pixels import must_fit
 
 SIDE = 512  # px at which a user's box, point or mask is refined: GrabCut takes a tenth of what it takes at 1600
@@ -60,7 +61,7 @@ Far: TypeAlias = Annotated[
         "抠图",
     ]
 )
-def segment(image: Image, target: Target, *, faces: Annotated[Any, YUNET] = None) -> Mask:
+def segment(image: Image, target: Target, *, faces: FaceNet = None, hair: HairNet = None) -> Mask:
     """Find what the words name: a coloured thing ("the red car on the left"), text, the sky, subject or background.
 
     Text is all there is, or what is quoted: "the words 'SALE'"; the mask covers the words, not the sign under them.
@@ -73,7 +74,7 @@ def segment(image: Image, target: Target, *, faces: Annotated[Any, YUNET] = None
     wanted = words.read(target)
     if wanted.kind == "all":
         return Mask(np.full(image.pixels.shape[:2], 255, np.uint8), 1.0)
-    found, gate = _text(image, wanted) if wanted.kind == "text" else _found(image.pixels, wanted, target, faces)
+    found, gate = _text(image, wanted) if wanted.kind == "text" else _found(image.pixels, wanted, target, faces, hair)
     area = float(found.mask.mean())
     if found.confidence < gate or (wanted.kind == "color" and not AREA[0] < area < AREA[1]):
         seen = "; ".join(found.notes) or "nothing"
@@ -96,7 +97,9 @@ def _text(image: Image, wanted: Wanted) -> tuple[Found, float]:
     return ocr.find(image, wanted.said, wanted.choose)[0], ocr.GATE
 
 
-def _found(pixels: Pixels, wanted: Wanted, target: str, faces: face.Detect | None) -> tuple[Found, float]:
+def _found(
+    pixels: Pixels, wanted: Wanted, target: str, faces: face.Detect | None, likely: hair.Likelihood | None
+) -> tuple[Found, float]:
     """Ask the finder that the words call for; return what it found, and its gate."""
     if wanted.kind == "color":
         return color.find(small_copy(pixels, color.SIDE), wanted.color, wanted.choose), color.GATE
@@ -104,12 +107,19 @@ def _found(pixels: Pixels, wanted: Wanted, target: str, faces: face.Detect | Non
         return sky.find(small_copy(pixels, sky.SIDE)), sky.GATE
     if wanted.kind == "face":
         return face.find(small_copy(pixels, face.SIDE), faces), face.GATE
+    if wanted.kind == "hair" and likely is not None:
+        return hair.find(small_copy(pixels, hair.SIDE), likely, faces), hair.GATE
     if wanted.kind in ("subject", "background", "flower"):
         small = small_copy(pixels, subject.SIDE)
         found = subject.find(small)
         if wanted.kind == "flower" and not _could_be_a_flower(small, found.mask):
             found = Found(found.mask, 0.0, ("the subject has not the colours of a flower",))
         return found, subject.GATE
+    if wanted.kind == "hair":
+        hint = "`lego models pull hair` finds it around faces; or draw it: --mask FILE"
+        raise RefusedError(
+            f"'{target}' was not looked for; hair takes a network", hint=hint, code="not_found", confidence=0.0
+        )
     what = "white, black and grey things" if wanted.kind == "grey" else "a noun"
     why = f"{what} cannot be found here without a network: only colours, text, the sky, the subject and the background"
     raise RefusedError(f"'{target}' was not looked for; {why}", hint=HINT, code="not_found", confidence=0.0)

@@ -44,12 +44,21 @@ def find(pixels: Pixels, detect: Detect | None = None) -> Found:
     Raises:
         RefusedError: the extra that brings the cascade is not installed.
     """
-    boxes, confidence = _cascaded(pixels) if detect is None else _detected(detect(pixels))
+    boxes, confidence = boxes_of(pixels, detect)
     mask = np.zeros(pixels.shape[:2], np.bool_)
     for box in boxes:
         mask |= _outlined(pixels, box)
-    count = "one face" if len(boxes) == 1 else f"{len(boxes) or 'no'} faces"
-    return Found(mask, confidence, (f"found {count}",))
+    return Found(mask, confidence, (f"found {count(len(boxes))}",))
+
+
+def boxes_of(pixels: Pixels, detect: Detect | None = None) -> tuple[list[Square], float]:
+    """Return a square for each face, and how sure they are; arguments and errors as `find`."""
+    return _cascaded(pixels) if detect is None else _detected(detect(pixels))
+
+
+def count(faces: int) -> str:
+    """Return a number of faces in words."""
+    return "one face" if faces == 1 else f"{faces or 'no'} faces"
 
 
 def _cascaded(pixels: Pixels) -> tuple[list[Square], float]:

@@ -25,6 +25,7 @@ TEXT = {
 QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|「([^」]+)」|『([^』]+)』|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
 SAYING = re.compile(r"\b(?:says?|saying|reads?|reading)\s+(.+)|(?:写着|写有)(.+?)(?:的|$)", re.IGNORECASE)
 FACE = {"face", "head shot", "脸", "人脸", "面部", "脸部"}
+HAIR = re.compile(r"\bhair(?:s|style|do)?(?=$| (?:of|on|and)\b)|(?:头发|发型|秀发|长发|短发|发丝)$", re.IGNORECASE)
 PLACES: dict[str, str] = {
     "leftmost": "left", "left": "left", "左": "left", "rightmost": "right", "right": "right", "右": "right",
     "topmost": "top", "top": "top", "upper": "top", "上": "top", "bottom": "bottom", "lower": "bottom", "下": "bottom",
@@ -51,7 +52,7 @@ class Wanted:
     """What a target asks for.
 
     Attributes:
-        kind: "color", "grey", "sky", "subject", "background", "all", "flower", "face", "text" or "thing".
+        kind: "color", "grey", "sky", "subject", "background", "all", "flower", "face", "hair", "text" or "thing".
         color: its English name.
         choose: "left", ..., "largest", or a number and where it is counted from: "2 right".
         said: what the text that is looked for says; "" for any.
@@ -87,6 +88,8 @@ def read(target: str) -> Wanted:
     for kind, table in (("sky", SKY), ("background", BACKGROUND), ("subject", SUBJECT), ("face", FACE)):
         if says(table):
             return Wanted(kind)
+    if HAIR.search(target.strip()):
+        return Wanted("hair")
     if color:
         return Wanted("color", COLORS[color], choose)
     if says(GREYS):

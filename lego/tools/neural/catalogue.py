@@ -71,6 +71,11 @@ _ALL = (
         sha256="93ed7ecec91aca5943177185a8b218882faf61f7e3581a803b1f0844499178cc", bytes=322_906,
     ),
     Weights(
+        "hair", "outlines hair: segment", 0.19, 1, APACHE,
+        url=f"{_RAW}/google-ai-edge/mediapipe/d68f5e416903e3d756ebe07d08c4a3b911741a91/mediapipe/models/hair_segmentation.tflite",
+        sha256="d2c940c4fd80edeaf38f5d7387d1b4235ee320ed120080df67c663e749e77633", bytes=780_588,
+    ),
+    Weights(
         "deeplab", "outlines things of 20 kinds: segment", 2.55, 10, "not stated (the code is Apache-2.0)",
         hub="google/deeplabv3_mobilenet_v2_1.0_513",
     ),
@@ -147,11 +152,19 @@ _ALL = (
     Weights("clipseg", "outlines whatever words name: segment", 150.7, 603, APACHE, hub="CIDAS/clipseg-rd64-refined"),
 )  # fmt: skip
 CATALOGUE: dict[str, Weights] = {weights.name: weights for weights in _ALL}
-_SEES = ("grounding-dino", "sam2", "yunet", "depth-anything", "blip")  # seconds a picture on an accelerator
+_SEES = ("grounding-dino", "sam2", "yunet", "hair", "depth-anything", "blip")  # seconds a picture on an accelerator
 _MENDS = ("lama", "swin2sr")
 PRESETS: dict[str, tuple[str, ...]] = {
-    "basic": ("yolox", "yunet", "deeplab", "clipseg", "lama", "depth-anything"),  # what a processor runs in seconds
-    "precise": ("grounding-dino", "sam2", "yunet", "lama"),  # half a minute a step on a processor
+    "basic": (
+        "yolox",
+        "yunet",
+        "hair",
+        "deeplab",
+        "clipseg",
+        "lama",
+        "depth-anything",
+    ),  # what a processor runs in seconds
+    "precise": ("grounding-dino", "sam2", "yunet", "hair", "lama"),  # half a minute a step on a processor
     "gpu-12gb": (*_SEES, *_MENDS, "sd-inpaint", "instruct-pix2pix"),
     "gpu-24gb": (*_SEES, *_MENDS, "sdxl-inpaint", "instruct-pix2pix"),
     "gpu-80gb": (*_SEES, *_MENDS, "flux-fill", "qwen-image-edit"),

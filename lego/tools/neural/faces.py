@@ -6,7 +6,7 @@ It is handed to whatever looks for faces, if its weights are there.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -48,3 +48,4 @@ def load_yunet(folder: Path, device: str, precision: str) -> Any:
 
 
 YUNET = Network("yunet", load_yunet, CATALOGUE["yunet"].memory("float32"), working=50 << 20)
+FaceNet: TypeAlias = Annotated[Any, YUNET]

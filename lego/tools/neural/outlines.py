@@ -18,7 +18,8 @@ from lego.core.values import Image, Mask
 from lego.tools.finders.candidates import Candidate, candidate
 from lego.tools.finders.regions import full_size, small_copy
 from lego.tools.neural.catalogue import CATALOGUE
-from lego.tools.neural.faces import YUNET
+from lego.tools.neural.faces import FaceNet
+from lego.tools.neural.hair import HairNet
 from lego.tools.neural.loading import load_pair
 from lego.tools.neural.sam import Box, Sam, load_sam, load_sam2, load_segment_anything
 from lego.tools.neural.segment import english, named
@@ -97,9 +98,10 @@ def _finds(detector: Network, network: Network, seen: Detect, *needed: str) -> N
     @segment.engine(f"{detector.name} and {network.name}", requires=needed)
     def _(
         image: Image, target: Target, *, boxes: Annotated[Any, detector], net: Annotated[Any, network],
-        faces: Annotated[Any, YUNET] = None,
+        faces: FaceNet = None,
+        hair: HairNet = None,
     ) -> Mask:  # fmt: skip
-        return named(image, target, lambda pixels, noun: _cut_out(net, pixels, seen(boxes, pixels, noun)), faces)
+        return named(image, target, lambda pixels, noun: _cut_out(net, pixels, seen(boxes, pixels, noun)), faces, hair)
 
 
 def dino_boxes(pair: tuple[Any, Any], pixels: Pixels, noun: str) -> list[tuple[Box, float]]:

@@ -36,7 +36,8 @@ from lego.tools.finders.regions import (
 )
 from lego.tools.neural.catalogue import CATALOGUE
 from lego.tools.neural.classes import COCO, class_of
-from lego.tools.neural.faces import YUNET
+from lego.tools.neural.faces import FaceNet
+from lego.tools.neural.hair import HairNet
 from lego.tools.neural.loading import load_pair
 from lego.tools.pixels import Plane
 from lego.tools.segment import segment
@@ -82,13 +83,15 @@ CLIPSEG = Network(
 
 
 @segment.engine("yolox")
-def _(image: Image, target: Target, *, net: Annotated[Any, YOLOX], faces: Annotated[Any, YUNET] = None) -> Mask:
-    return named(image, target, lambda pixels, noun: detected(net, pixels, noun), faces)
+def _(image: Image, target: Target, *, net: Annotated[Any, YOLOX], faces: FaceNet = None, hair: HairNet = None) -> Mask:
+    return named(image, target, lambda pixels, noun: detected(net, pixels, noun), faces, hair)
 
 
 @segment.engine("deeplab", requires=("torch", "transformers"))
-def _(image: Image, target: Target, *, net: Annotated[Any, DEEPLAB], faces: Annotated[Any, YUNET] = None) -> Mask:
-    return named(image, target, lambda pixels, noun: classified(net, pixels, noun), faces)
+def _(
+    image: Image, target: Target, *, net: Annotated[Any, DEEPLAB], faces: FaceNet = None, hair: HairNet = None
+) -> Mask:
+    return named(image, target, lambda pixels, noun: classified(net, pixels, noun), faces, hair)
 
 
 @segment.engine("deeplab and yolox", requires=("torch", "transformers"))
@@ -98,26 +101,29 @@ def _(
     *,
     outlines: Annotated[Any, DEEPLAB],
     boxes: Annotated[Any, YOLOX],
-    faces: Annotated[Any, YUNET] = None,
-) -> Mask:  # fmt: skip
+    faces: FaceNet = None,
+    hair: HairNet = None,
+) -> Mask:
     def find(pixels: Pixels, noun: str) -> list[Candidate]:
         known = _number(outlines[0], noun) is not None
         return classified(outlines, pixels, noun) if known else detected(boxes, pixels, noun)
 
-    return named(image, target, find, faces)
+    return named(image, target, find, faces, hair)
 
 
 @segment.engine("clipseg", requires=("torch", "transformers"))
-def _(image: Image, target: Target, *, net: Annotated[Any, CLIPSEG], faces: Annotated[Any, YUNET] = None) -> Mask:
-    return named(image, target, lambda pixels, noun: described(net, pixels, noun), faces)
+def _(
+    image: Image, target: Target, *, net: Annotated[Any, CLIPSEG], faces: FaceNet = None, hair: HairNet = None
+) -> Mask:
+    return named(image, target, lambda pixels, noun: described(net, pixels, noun), faces, hair)
 
 
-def named(image: Image, target: str, find: Find, faces: Any = None) -> Mask:
+def named(image: Image, target: str, find: Find, faces: Any = None, hair: Any = None) -> Mask:
     """Find what a target names, and of what was found the one that it means."""
     wanted = words.read(target)
     noun = words.noun_of(target)
-    if wanted.kind in EMBEDDED or not noun:
-        return segment.function(image, target, faces=faces)
+    if wanted.kind in EMBEDDED or not noun or (wanted.kind == "hair" and hair is not None):
+        return segment.function(image, target, faces=faces, hair=hair)
     small = small_copy(image.pixels, SIDE)
     found = [c for c in find(small, noun) if _colored(small, c.mask, wanted, target)]
     taken = chosen(found, wanted.choose) if found else []

@@ -98,9 +98,9 @@ def test_it_is_done_without_where_the_weights_are_missing() -> None:
     nothing = Pool(lambda name: None, {CPU: 1 << 30})
     here = Pool(lambda name: Path(), {CPU: 1 << 30})
     full = Pool(lambda name: Path(), {CPU: 1})
-    for tool in (segment, smooth_skin):
+    for tool, spare in ((segment, ["faces", "hair"]), (smooth_skin, ["faces"])):
         engine = tool.engines["embedded"]
-        assert [list(engine.held(pool)) for pool in (None, nothing, full, here)] == [[], [], [], ["faces"]]
+        assert [list(engine.held(pool)) for pool in (None, nothing, full, here)] == [[], [], [], spare]
         assert not any(engine.lacks(pool) for pool in (None, nothing, full, here))
     with pytest.raises(RefusedError):
         smooth_skin(Image(np.zeros((50, 50, 3), np.uint8)))

@@ -215,6 +215,7 @@ def test_names_and_presets_are_understood_and_the_nearest_is_named() -> None:
     assert [one.name for one in weights.named(["yolox", "basic"])] == [
         "yolox",
         "yunet",
+        "hair",
         "deeplab",
         "clipseg",
         "lama",
