@@ -7,6 +7,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -174,6 +175,13 @@ class Editor:
         self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets))
         self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool)
         self.listeners = (on_event,) if on_event else ()
+
+    def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:
+        """Return an editor with another builder, or one more listener, that shares cache and networks with this."""
+        made = copy(self)
+        made.builder = builder or self.builder
+        made.listeners = (*self.listeners, *([on_event] if on_event else []))
+        return made
 
     def edit(
         self,
@@ -402,4 +410,4 @@ def dump(result: EditResult, path: str | None) -> str:
     return json.dumps({**facts, "trace": result.trace.dump()}, ensure_ascii=False, indent=2)
 
 
-__all__ = ["EditResult", "Editor", "check_suffix", "edit", "load_workflow", "plan", "run"]
+__all__ = ["Cancel", "EditResult", "Editor", "check_suffix", "edit", "load_workflow", "plan", "run"]

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ KEPT = {
     0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x4746, 0x8298, 0x8769, 0x8825,
 }  # fmt: skip
 ORIENTATION, CAMERA, PLACE = 0x0112, 0x8769, 0x8825  # the last two are directories of their own
+SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
 STALE = (0x927C, 0xA002, 0xA003, 0xA005)  # maker notes with offsets into the old file, old width and height, and links
 LONGEST_EXIF = 65_000  # bytes; a JPEG segment holds 65,533
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -48,6 +49,28 @@ def decode(source: Source, max_pixels: int) -> Decoded:
             warnings.simplefilter("ignore")  # Pillow warns about sizes below our own, explicit limit
             picture = Pillow.open(stream)
         return _from_pillow(picture, name, max_pixels, stream)
+
+
+class Header(NamedTuple):
+    """What the header of a picture says: its format ("PNG", ...), width and height upright, and if it has an alpha."""
+
+    format: str
+    size: tuple[int, int]
+    alpha: bool
+
+
+def header(data: bytes) -> Header:
+    """Read the header of a picture; nothing is decoded.
+
+    Raises:
+        ImageError: it is no picture.
+    """
+    with _decoding("bytes"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Pillow.open(io.BytesIO(data)) as picture:
+            turned = picture.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            size = picture.size[::-1] if turned else picture.size
+            return Header(picture.format or "", size, "A" in picture.getbands() or "transparency" in picture.info)
 
 
 def read_text(source: Source) -> dict[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
 
@@ -17,8 +17,8 @@ class Event:
     at: float = field(default_factory=time.time, kw_only=True)
 
     def dump(self) -> dict[str, Any]:
-        """Return the event as plain data."""
-        return {"event": self.name, **asdict(self)}
+        """Return the event as plain data, without what came out of a step."""
+        return {"event": self.name, **{f.name: getattr(self, f.name) for f in fields(self) if f.repr}}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ class StepProgress(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """A step ended well: which engine did it and why, from the cache or not, how long, digests of what came out."""
+    """A step ended well: which engine did it and why, from the cache or not, how long, digests of what came out.
+
+    ``values`` are these themselves by name; they are no part of the event as data.
+    """
 
     name = "step_done"
     step: str
@@ -85,6 +88,7 @@ class StepDone(Event):
     seed: int
     outputs: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

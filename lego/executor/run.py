@@ -333,8 +333,8 @@ class _Job:
         self.outputs[name] = outputs
         notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
         digests = {key: _summary(value) for key, value in outputs.items()}
-        tool = task.bound.tool.name
-        self.trace.add(StepDone(name, tool, task.engine.name, task.reason, cached, seconds, task.seed, digests, notes))
+        told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
+        self.trace.add(StepDone(*told, digests, notes, outputs))
 
     def _fail(self, task: _Task, error: StepError) -> None:
         """Record a failure, and that of everything that waits for it."""

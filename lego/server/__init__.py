@@ -1,0 +1,1 @@
+"""The server: edits over HTTP, as jobs, in the shape that OpenAI's clients know."""
