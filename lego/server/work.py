@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from lego.core.errors import CancelledError, LegoError
+from lego.core.errors import CancelledError, ImageError, LegoError
 from lego.core.steps import Step
 from lego.core.trace import Event, StepDone, Trace
 from lego.core.values import Image, Mask
@@ -183,13 +183,13 @@ class _Doing:
         self.editor = work.editors[asked.builder].twin(on_event=self._hear)
         self.shown = asked.steps or asked.partials > 0
         self.trace = Trace()
+        self.limit = round(work.options.max_megapixels * 1e6)
 
     def done(self) -> tuple[dict[str, Any], list[str]]:
         """Do it; return what came out as data, and the names of the pictures that were kept."""
         store, asked = self.work.store, self.asked
-        limit = round(self.work.options.max_megapixels * 1e6)
-        pictures = [Image.open(store.bytes_of(name), limit) for name in asked.images]
-        mask = _mask(store.bytes_of(asked.mask), asked.clear, limit) if asked.mask else None
+        pictures = [Image.open(store.bytes_of(name), self.limit) for name in asked.images]
+        mask = _mask(store.bytes_of(asked.mask), asked.clear, self.limit) if asked.mask else None
         given = {"mask": mask, "references": pictures[1:]}
         start = time.monotonic()
         thought, flow = "", asked.workflow
@@ -230,10 +230,17 @@ class _Doing:
         return Workflow((*flow.steps, step), (f"${name}", *flow.results[1:]))
 
     def _hear(self, event: Event) -> None:
+        """Write an event down; what a step made too large ends the run here, whatever its arguments were."""
         self.trace.add(event)
         digests: dict[str, str] = {}
-        if isinstance(event, StepDone) and self.shown:
-            found = {name: value for name, value in event.values.items() if isinstance(value, Image | Mask)}
+        values = event.values.items() if isinstance(event, StepDone) else ()
+        found = {name: value for name, value in values if isinstance(value, Image | Mask)}
+        for value in found.values():
+            width, height = value.size
+            if width * height > self.limit:
+                message = f"{width} x {height} is more than the {self.limit / 1e6:g} megapixels that are made here"
+                raise ImageError(message, where=str(getattr(event, "step", "")), hint="ask for less", code="too_large")
+        if self.shown:
             digests = {name: self.work.store.keep(_quick(value)) for name, value in found.items()}
         self.work.tell(self.job, event, digests)
 

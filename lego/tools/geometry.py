@@ -13,7 +13,7 @@ from PIL import ImageColor
 from pydantic import Field
 
 from lego.core import depth
-from lego.core.codec import Pixels
+from lego.core.codec import MAX_PIXELS, Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.signature import Color, Context, Coordinate
@@ -299,7 +299,7 @@ def resize(
     """Make the picture larger or smaller; one side alone keeps the proportions.
 
     Raises:
-        ValueError: a side would be longer than 16384 px.
+        ValueError: a side would be longer than 16384 px, or the whole larger than 100 megapixels.
     """
     wide, high = image.size
     if width is None and height is None:
@@ -307,9 +307,15 @@ def resize(
     else:
         size = (width or round(wide * (height or 1) / high), height or round(high * (width or 1) / wide))
     size = (max(1, size[0]), max(1, size[1]))
-    if max(size) > MAX_SIDE:
-        raise ValueError(f"{size[0]} x {size[1]} is too large; at most {MAX_SIDE} px a side")
+    check_size(size)
     return image.map(lambda a: scaled(a, size))
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse to make a picture (width, height in px) that nobody could open again; raises ValueError."""
+    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+        limit = f"at most {MAX_SIDE} px a side and {MAX_PIXELS // 1_000_000} megapixels"
+        raise ValueError(f"{size[0]} x {size[1]} is too large; {limit}")
 
 
 def scaled(array: Pixels, size: tuple[int, int]) -> Pixels:

@@ -13,7 +13,7 @@ from lego.core.codec import Pixels
 from lego.core.registry import tool
 from lego.core.signature import Context
 from lego.core.values import Image
-from lego.tools.geometry import MAX_SIDE, scaled
+from lego.tools.geometry import check_size, scaled
 from lego.tools.pixels import Plane, to_uint8
 
 ROUNDS = 8  # of back-projection; more gained nothing that can be seen
@@ -48,7 +48,7 @@ def upscale(
     On seven photographs .2 dB nearer to the truth than Lanczos alone (x2: 31.76 dB, 31.54, cubic 31.46).
 
     Raises:
-        ValueError: a side would be longer than 16384 px.
+        ValueError: a side would be longer than 16384 px, or the whole larger than 100 megapixels.
     """
     size, height = goal(image, factor), image.size[1]
     if size == image.size:
@@ -69,8 +69,7 @@ def upscale(
 def goal(image: Image, factor: float) -> tuple[int, int]:
     """Return the size that an enlarged picture will have, width and height in px; errors as `upscale`."""
     width, height = (max(1, round(side * factor)) for side in image.size)
-    if max(width, height) > MAX_SIDE:
-        raise ValueError(f"{width} x {height} is too large; at most {MAX_SIDE} px a side")
+    check_size((width, height))
     return width, height
 
 
