@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from lego.core.errors import SettingsError
 from lego.server import store as module
@@ -18,9 +21,32 @@ from lego.server.store import FRESH, Store
 ASKED: dict[str, Any] = {"kind": "edit", "instruction": "make it warmer"}
 
 
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of our own, for as long as these tests run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells where it puts its files
+        pgserver: Any = importlib.import_module("pgserver")  # it has no types
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Of a database without jobs."""
+    if request.param == "sqlite":
+        return ""
+    found = str(request.getfixturevalue("postgres"))
+    engine = sqlalchemy.create_engine(found)
+    module._tables.drop_all(engine)
+    engine.dispose()
+    return found
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store("", tmp_path)
+def store(url: str, tmp_path: Path) -> Iterator[Store]:
+    made = Store(url, tmp_path)
     yield made
     made.close()
 
@@ -38,9 +64,9 @@ def test_jobs_go_by_priority_and_then_by_age(store: Store) -> None:
     assert all(job is None or (job.state, job.started is not None) == ("in_progress", True) for job in taken)
 
 
-def test_a_job_is_taken_once_however_many_ask(store: Store, tmp_path: Path) -> None:
+def test_a_job_is_taken_once_however_many_ask(store: Store, url: str, tmp_path: Path) -> None:
     names = {store.add("me", 0, ASKED, []).id for _ in range(40)}
-    other = Store("", tmp_path)
+    other = Store(url, tmp_path)
     with ThreadPoolExecutor(8) as threads:
         taken = list(threads.map(lambda n: (store, other)[n % 2].take(), range(48)))
     found = [job.id for job in taken if job]
@@ -78,11 +104,11 @@ def test_a_job_is_its_owners_alone(store: Store) -> None:
 
 
 def test_what_a_dead_server_was_at_is_lost_and_what_waited_still_waits(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running, waiting = store.add("me", 0, ASKED, []), store.add("me", 0, ASKED, [])
     assert store.take()
-    other = Store("", tmp_path)
+    other = Store(url, tmp_path)
     assert other.beat() == 0  # the first still lives
     monkeypatch.setattr(module, "DEAD", -1.0)
     assert other.beat() == 1
@@ -160,7 +186,7 @@ def test_the_list_is_read_page_by_page(store: Store) -> None:
     assert [job.id for job in (*first, *second)] == names[::-1]
 
 
-@pytest.mark.parametrize("url", ["nonsense", "sqlite:////no/such/folder/x.sqlite", "nothing://x"])
-def test_a_database_that_cannot_be_opened_is_told(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", ["nonsense", "sqlite:////no/such/folder/x.sqlite", "nothing://x"])
+def test_a_database_that_cannot_be_opened_is_told(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be opened"):
-        Store(url, tmp_path)
+        Store(wrong, tmp_path)
