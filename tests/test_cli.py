@@ -244,7 +244,7 @@ def test_networks_are_listed_checked_and_removed(tmp_path: Path, monkeypatch: py
     (tmp_path / "yolox" / "net.onnx").write_bytes(b"123")
     listed = lego("models", "list").stdout
     assert "CIDAS" not in listed
-    assert "preset basic: yolox, yunet, deeplab, clipseg, lama, depth-anything" in listed
+    assert "preset basic: yolox, yunet, hair, deeplab, clipseg, lama, depth-anything" in listed
     assert "put there by hand" not in listed
     assert "here     0 MB" in lego("models", "info", "yolox").stdout
     assert lego("models", "check").stdout == "ok   yolox\n"

@@ -12,7 +12,7 @@ import typer
 
 from lego import __version__
 from lego.cli.models import models
-from lego.cli.serve import serve
+from lego.cli.serve import mcp, serve
 from lego.cli.terminal import Progress, console
 from lego.core.errors import CancelledError, LegoError, SettingsError, StepError
 from lego.core.settings import Settings
@@ -42,6 +42,7 @@ tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_
 app.add_typer(tools, name="tools")
 app.add_typer(models, name="models")
 app.command()(serve)
+app.command()(mcp)
 bench = typer.Typer(help="Measure builders.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 

@@ -1,11 +1,11 @@
-"""`lego serve`: edits over HTTP."""
+"""`lego serve` and `lego mcp`: edits for apps, and for agents."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,20 +16,27 @@ if TYPE_CHECKING:
     from lego.editor import Editor
     from lego.server.options import Options
 
-NEEDED = ("fastapi", "uvicorn", "multipart", "sqlalchemy", "prometheus_client")
+NEEDED = ("fastapi", "uvicorn", "multipart", "sqlalchemy", "prometheus_client", "mcp")
 GRACE = 20  # seconds that replies under way have when the server is stopped
 BESIDE = ("nano", "rules")  # builders that cost nothing, offered beside the default
 
 
+Builders = Annotated[
+    list[str] | None, typer.Option("--builder", help="Who may plan: NAME or NAME=SOURCE; the first is the default.")
+]
+Tools = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
+Host = Annotated[str, typer.Option(help="Where to listen; beyond this machine only with keys.")]
+Port = Annotated[int, typer.Option(min=0, max=65535)]
+KeyFile = Annotated[Path | None, typer.Option(help="File of hashed keys; without one nobody needs a key.")]
+
+
 def serve(
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine only with keys.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
-    keys: Annotated[Path | None, typer.Option(help="File of hashed keys; without one nobody needs a key.")] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    keys: KeyFile = None,
     new_key: Annotated[str | None, typer.Option(help="Make a key of that name, print it, and stop.")] = None,
-    tools: Annotated[list[Path] | None, typer.Option(help="A Python file with tools of your own.")] = None,
-    builder: Annotated[
-        list[str] | None, typer.Option(help="Who may plan: NAME or NAME=SOURCE; the first is the default.")
-    ] = None,
+    tools: Tools = None,
+    builder: Builders = None,
     data: Annotated[Path | None, typer.Option(help="Folder of jobs and pictures.")] = None,
     database: Annotated[str, typer.Option(help="SQLAlchemy URL; SQLite in the folder by default.")] = "",
     host_name: Annotated[list[str] | None, typer.Option(help="A name that requests may be addressed to.")] = None,
@@ -41,10 +48,7 @@ def serve(
     keep_hours: Annotated[float, typer.Option(min=0.01, help="Finished jobs are deleted after them.")] = 24.0,
 ) -> None:
     """Serve edits over HTTP, so that OpenAI's clients can ask for them."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        hint = "pip install 'lego[serve]'"
-        raise SettingsError(f"the server needs {', '.join(missing)}", hint=hint, code="not_installed")
+    _check_installed()
     if new_key is not None:
         _make_key(keys, new_key)
         return
@@ -57,6 +61,44 @@ def serve(
     )  # fmt: skip
     options.check()
     _run(options, _editors(settings, builder or [], tools or [], options))
+
+
+def mcp(
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="A folder in which agents may read and write pictures.")
+    ] = None,
+    http: Annotated[bool, typer.Option("--http", help="Over HTTP, at /mcp, instead of stdio.")] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
+    keys: KeyFile = None,
+    host_name: Annotated[list[str] | None, typer.Option(help="A name that requests may be addressed to.")] = None,
+    tools: Tools = None,
+    builder: Annotated[str | None, typer.Option(help="Who plans; `lego doctor` shows the default.")] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0.01, help="Of one picture.")] = 64.0,
+) -> None:
+    """Give agents edits as a tool, by the Model Context Protocol."""
+    _check_installed()
+    from lego.server import mcp as server
+    from lego.server.options import Options
+
+    settings = Settings.load()
+    names = tuple(host_name or ())
+    options = Options(settings.cache_folder, "", host, port, keys, names, max_megapixels=max_megapixels)
+    editors = _editors(settings, [builder] if builder else [], tools or [], options)
+    made = server.create(next(iter(editors.values())), folder or ())
+    if not http:
+        made.run("stdio")
+        return
+    options.check()
+    print(f"lego serves agents at http://{host}:{port}/mcp")
+    _listen(server.guarded(made, options), options)
+
+
+def _check_installed() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        hint = "pip install 'lego[serve]'"
+        raise SettingsError(f"the server needs {', '.join(missing)}", hint=hint, code="not_installed")
 
 
 def _make_key(keys: Path | None, name: str) -> None:
@@ -84,14 +126,18 @@ def _editors(settings: Settings, builders: list[str], tools: list[Path], options
 
 
 def _run(options: Options, editors: dict[str, Editor]) -> None:
-    import uvicorn
-
     from lego.server.app import create
 
     app = create(options, editors)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     keyed = "with keys" if options.keys else "open to this machine, no keys"
-    print(f"lego serves at http://{shown}:{options.port} ({keyed}); builders: {', '.join(editors)}")
+    print(f"lego serves at http://{shown}:{options.port} ({keyed}); builders: {', '.join(editors)}", flush=True)
+    _listen(app, options)
+
+
+def _listen(app: Any, options: Options) -> None:
+    import uvicorn
+
     uvicorn.run(
         app, host=options.host, port=options.port, log_level="warning", server_header=False, ws="none",
         timeout_graceful_shutdown=GRACE,

@@ -13,7 +13,7 @@ from PIL import ImageColor
 from pydantic import Field
 
 from lego.core import depth
-from lego.core.codec import MAX_PIXELS, Pixels
+from lego.core.codec import Pixels
 from lego.core.errors import RefusedError
 from lego.core.registry import tool
 from lego.core.signature import Color, Context, Coordinate
@@ -30,7 +30,6 @@ Mode: TypeAlias = Annotated[
 Share: TypeAlias = Annotated[float, Field(ge=0, le=50, json_schema_extra={"unit": "%"})]
 
 BOX = 1000  # boxes count in thousandths of the picture
-MAX_SIDE = 16384  # px
 LOOK = 1024  # px of the long side on which lines are looked for
 LEAN = 15.0  # degrees: a line that leans more is meant to
 LONG_LINE = 0.03  # of the long side: shorter ones are texture
@@ -309,13 +308,6 @@ def resize(
     size = (max(1, size[0]), max(1, size[1]))
     check_size(size)
     return image.map(lambda a: scaled(a, size))
-
-
-def check_size(size: tuple[int, int]) -> None:
-    """Refuse to make a picture (width, height in px) that nobody could open again; raises ValueError."""
-    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
-        limit = f"at most {MAX_SIDE} px a side and {MAX_PIXELS // 1_000_000} megapixels"
-        raise ValueError(f"{size[0]} x {size[1]} is too large; {limit}")
 
 
 def scaled(array: Pixels, size: tuple[int, int]) -> Pixels:

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lego.core.codec import Pixels
+from lego.core.codec import MAX_PIXELS, Pixels
 from lego.core.values import Image, Mask
 
 Plane: TypeAlias = NDArray[np.float32]
 SAMPLE = 150_000  # pixels that tell the tones of a picture as well as all do
 STRIP = 64  # rows that are blended at a time: what is computed between stays in the processor's cache
+MAX_SIDE = 16384  # px
 BOXY = 0.98  # of its box: a mask that fills more was drawn as a box
 LUMA = (0.2126, 0.7152, 0.0722)  # of linear sRGB light (ITU-R BT.709)
 D65 = np.array([0.95047, 1.0, 1.08883])  # the white of sRGB in XYZ (IEC 61966-2-1)
@@ -47,6 +48,13 @@ def blend(image: Image, edit: NDArray[Any], mask: Mask | None) -> Image:
         share = mask.pixels[area][..., None].astype(np.float32) / 255
         pixels[area] = to_uint8(old + (edit[area].astype(np.float32) - old) * share)
     return image.replace(_locked(pixels))
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse to make a picture (width, height in px) that nobody could open again; raises ValueError."""
+    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+        limit = f"at most {MAX_SIDE} px a side and {MAX_PIXELS // 1_000_000} megapixels"
+        raise ValueError(f"{size[0]} x {size[1]} is too large; {limit}")
 
 
 def must_fit(image: Image, mask: Mask | None) -> None:

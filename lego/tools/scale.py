@@ -13,8 +13,8 @@ from lego.core.codec import Pixels
 from lego.core.registry import tool
 from lego.core.signature import Context
 from lego.core.values import Image
-from lego.tools.geometry import check_size, scaled
-from lego.tools.pixels import Plane, to_uint8
+from lego.tools.geometry import scaled
+from lego.tools.pixels import Plane, check_size, to_uint8
 
 ROUNDS = 8  # of back-projection; more gained nothing that can be seen
 ROWS = 256  # of the small picture that are enlarged at a time: bounds the memory of the floats
