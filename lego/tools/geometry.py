@@ -19,6 +19,7 @@ from lego.core.registry import tool
 from lego.core.signature import Color, Context, Coordinate
 from lego.core.values import Image, Mask
 from lego.tools import patchmatch
+from lego.tools.pixels import check_size
 
 Anchor: TypeAlias = Literal[
     "center", "top", "bottom", "left", "right", "top left", "top right", "bottom left", "bottom right"
