@@ -30,6 +30,7 @@ TRAINERS = {
     "rl/sft.py",
     "rl/grpo.py",
     "rl/optimizer.py",
+    "server/studio.py",
 }  # subclasses of trainers, imported by those who train
 HEAVY = {"torch", "transformers", "diffusers", "trl", "ray", "gradio"}
 

@@ -46,6 +46,7 @@ def serve(
     max_body_mb: Annotated[int, typer.Option(min=1, help="Of one request.")] = 128,
     max_megapixels: Annotated[float, typer.Option(min=0.01, help="Of one picture, given or made.")] = 64.0,
     keep_hours: Annotated[float, typer.Option(min=0.01, help="Finished jobs are deleted after them.")] = 24.0,
+    studio: Annotated[bool, typer.Option(help="Show the page at /; needs the extra 'studio'.")] = True,
 ) -> None:
     """Serve edits over HTTP, so that OpenAI's clients can ask for them."""
     _check_installed()
@@ -58,6 +59,7 @@ def serve(
     options = Options(
         data or settings.cache_folder / "server", database, host, port, keys, tuple(host_name or ()),
         tuple(origin or ()), (), workers, queue, max_body_mb, max_megapixels, keep_hours,
+        studio=studio and find_spec("gradio") is not None,
     )  # fmt: skip
     options.check()
     _run(options, _editors(settings, builder or [], tools or [], options))

@@ -138,7 +138,7 @@ class _Filler:
             return "it" if language == "en" else "它"
         if free and setting.spot and not setting.drawn:
             self.first.on = BOX + setting.spot[0]
-            return _spot(self.random, setting.spot[1], language)
+            return spot(self.random, setting.spot[1], language)
         things = setting.things
         found = self.random.choice(things) if things else slots.noun(self.random, language, setting.split)
         if slot == "keep":
@@ -185,7 +185,8 @@ class _Filler:
             raise ValueError(f"'{call.tool}' needs '{missing[0]}'")
 
 
-def _spot(random: Random, order: str, language: str) -> str:
+def spot(random: Random, order: str, language: str) -> str:
+    """Name a thing by its place or size alone: "the lowest object"."""
     words = phrasings.sections("spots")
     ways = [w for w in words[order] if phrasings.language_of(w) == language]
     return random.choice(ways).replace("{g}", random.choice(words[f"words_{language}"]))

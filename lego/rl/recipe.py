@@ -31,6 +31,8 @@ class Data(_Part):
             their pictures: from them a model from scratch learns to point. Multiples of batch x bucket.
         level: of those that follow.
         unseen_words: False asks in the words of the training about the things of ``split``.
+        look: share of the examples in whose place the things of a scene are listed (`lego.rl.looking`); for the form
+            "pointing".
     """
 
     source: str = INSTRUCTIONS
@@ -40,6 +42,7 @@ class Data(_Part):
     words: int = Field(default=0, ge=0)
     level: Literal["whole", "shown"] = "whole"
     unseen_words: bool = True
+    look: float = Field(default=0, ge=0, lt=1)
 
 
 class Judging(_Part):

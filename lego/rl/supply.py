@@ -21,6 +21,7 @@ from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.rl import instructions, records
 from lego.rl.instructions import Level
+from lego.rl.looking import look
 from lego.rl.recipe import INSTRUCTIONS, Data
 
 APART = 1_000_003  # between the seeds of two runs: windows of one never meet those of another
@@ -83,7 +84,7 @@ def examples(data: Data, registry: Registry, form: Form, window: int = 0, size: 
 
     A window has ``size`` examples. Arguments and errors as in `tasks`.
     """
-    return drawn(data, registry, lambda task: _example(task, form), window, size)
+    return drawn(data, registry, lambda task: _example(task, form, data.look), window, size)
 
 
 def drawn(
@@ -128,14 +129,20 @@ def _accepted(source: Iterable[Task], accept: Callable[[Task], T | None]) -> Ite
     return (found for found in map(accept, source) if found is not None)
 
 
-def _example(task: Task, form: Form) -> Example | None:
+def _example(task: Task, form: Form, looks: float) -> Example | None:
+    """The example of a task, or a look at a scene in its place."""
     if getattr(task, "open", False):
         return None  # nobody knows the plan
     try:
         answer = form.write(task.workflow, task.request, getattr(task, "thought", ""))
-        return Example(task, form.prompt(task.request), answer)
+        prompt = form.prompt(task.request)
     except (PlanError, WorkflowError):
         return None
+    random = Random(prompt)
+    pictured = getattr(task, "pictured", True)  # a batch has pictures, or has none
+    if looks and pictured and form.name == "pointing" and random.random() < looks:
+        return Example(*look(random))
+    return Example(task, prompt, answer)
 
 
 def _of_records(data: Data, registry: Registry, accept: Callable[[Task], T | None]) -> Iterator[T]:

@@ -55,5 +55,9 @@ def create(options: Options, editors: Mapping[str, Editor]) -> FastAPI:
     errors.install(app)
     for part in (images, jobs, plans):
         app.include_router(part.router)
+    if options.studio:
+        from lego.server import studio
+
+        studio.mount(app, options, editors, keys)
     app.add_middleware(Guard, options=options, keys=keys)
     return app

@@ -25,7 +25,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-OPEN = ("/healthz",)  # paths that take no key
+KEYED = ("/v1/", "/metrics", "/openapi.json", "/docs", "/redoc")  # paths that take a key; the page asks by itself
 SAFE = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 MINUTE = 60.0
 HEADERS = (
@@ -107,7 +107,7 @@ class Guard:
         return f"the request is larger than {self.options.max_body_mb} MB"
 
     def _owner(self, scope: Scope, headers: dict[bytes, bytes]) -> Owner:
-        if self.keys is None or scope["path"] in OPEN:
+        if self.keys is None or not scope["path"].startswith(KEYED):
             return LOCAL
         kind, _, key = headers.get(b"authorization", b"").partition(b" ")
         owner = self.keys.owner(key.strip()) if kind.lower() == b"bearer" else None

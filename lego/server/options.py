@@ -29,6 +29,7 @@ class Options:
         max_megapixels: of one picture, given or made.
         keep_hours: after which finished jobs are deleted, with their pictures.
         body_seconds: in which a request's body must have come.
+        studio: show the page at ``/``; needs gradio.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Options:
     max_megapixels: float = 64.0
     keep_hours: float = 24.0
     body_seconds: float = 120.0
+    studio: bool = False
 
     def check(self) -> None:
         """Refuse what would leave the door open.
