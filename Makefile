@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format docs gallery bench quality ci
+.PHONY: help install test lint format docs gallery screenshots bench quality ci
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ docs:  ## write the pages that are made from the code (docs/tools.md, docs/error
 gallery:  ## edit the photographs in docs/photos and write docs/gallery
 	python docs/gallery.py
 	python docs/families.py
+
+screenshots:  ## photograph the studio for the docs (needs a Chromium)
+	python docs/screenshots.py
 
 bench:  ## measure start-up, the cost per step, whole edits and the making of scenes
 	python benchmarks/startup.py

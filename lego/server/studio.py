@@ -337,7 +337,7 @@ def _steps(events: list[Event], flow: Mapping[str, Any] | None = None, error: Le
     begun = [event.step for event in events if isinstance(event, StepStarted)]
     named = {step["id"]: step for step in (flow or (plans[-1] if plans else {"steps": []}))["steps"]}
     cards = [_card(step, done.get(name), failed.get(name), name in begun) for name, step in named.items()]
-    notes = [f'<p class="note">{html.escape(note)}</p>' for event in done.values() for note in event.notes]
+    notes = [_note(event) for event in done.values() if event.notes]
     texts = [
         f"<p>{html.escape(value)}</p>" for e in done.values() for value in e.values.values() if isinstance(value, str)
     ]
@@ -346,6 +346,11 @@ def _steps(events: list[Event], flow: Mapping[str, Any] | None = None, error: Le
         hint = f"<small>{html.escape(error.hint)}</small>" if error.hint else ""
         said = f'<p class="error">{html.escape(str(error))}{hint}</p>'
     return f'{said}<div class="cards">{"".join(cards)}</div>{"".join(texts)}{"".join(notes)}'
+
+
+def _note(event: StepDone) -> str:
+    said = f"{event.tool.replace('_', ' ')}: {'; '.join(event.notes)}"
+    return f'<p class="note">{html.escape(said)}</p>'
 
 
 def _card(step: Mapping[str, Any], done: StepDone | None, failed: StepFailed | None, begun: bool) -> str:
