@@ -50,6 +50,7 @@ class Work:
         self._watchers: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = {}
         self._news = threading.Condition()
         self._stopping = False
+        self._stopped = threading.Event()  # the beat waits on its own: else it might hear of a job in a worker's place
 
     @property
     def running(self) -> int:
@@ -71,6 +72,7 @@ class Work:
             for cancel in self._cancels.values():
                 cancel.cancel()
             self._news.notify_all()
+        self._stopped.set()
         for thread in self._threads:
             thread.join(patience)
 
@@ -131,9 +133,7 @@ class Work:
                     last = time.monotonic()
             except Exception:
                 LOG.exception("the database does not answer")
-            with self._news:
-                if not self._stopping:
-                    self._news.wait(BEAT)
+            self._stopped.wait(BEAT)
 
     def _do(self, job: Job) -> None:
         """Run a job to its end, whatever it is; nothing that it raises ends the worker."""
