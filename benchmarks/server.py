@@ -3,8 +3,7 @@
     python benchmarks/server.py            rates and times, side by side in one run
     python benchmarks/server.py soak       1,000 edits, 200 at once: memory, and what is lost when it is killed
 
-Both servers are processes of their own, asked in turns by the same clients; lego runs two jobs at once, the bare one what
-comes.
+Both servers are processes of their own, asked in turns by the same clients; lego runs two jobs at once.
 """
 
 from __future__ import annotations
