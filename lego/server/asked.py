@@ -113,12 +113,12 @@ async def read(
         texts = {key: value for key, value in form.multi_items() if isinstance(value, str)}
     _refuse(texts, [key for key in form if key in NOT_HERE or key.startswith("svg")])
     ours = _ours(texts)
-    headers = [_checked(data, options, f"image[{number}]") for number, data in enumerate(pictures)]
+    headers = [checked(data, options, f"image[{number}]") for number, data in enumerate(pictures)]
     if not pictures:
         raise WebError(400, "there is no picture", "missing_required_parameter", "image")
     asked = _asked(texts, ours, kind, options)
     if mask is not None:
-        drawn = _checked(mask, options, "mask")
+        drawn = checked(mask, options, "mask")
         _check_mask(drawn, headers[0], strict)
         asked.clear, asked.mask = drawn.alpha, await run_in_threadpool(store.keep, mask)
     asked.images = [await run_in_threadpool(store.keep, data) for data in pictures]
@@ -232,8 +232,12 @@ def _flag(texts: Mapping[str, str], name: str) -> bool:
     return text in ("true", "1")
 
 
-def _checked(data: bytes, options: Options, param: str) -> Header:
-    """Look at a picture's header; nothing is decoded before the job begins."""
+def checked(data: bytes, options: Options, param: str) -> Header:
+    """Look at a picture's header; nothing is decoded before the job begins.
+
+    Raises:
+        WebError: it is none, of a format that is not read here, or too large.
+    """
     try:
         found = codec.header(data)
     except ImageError as error:

@@ -28,6 +28,8 @@ from lego.core.errors import LegoError
 from lego.core.trace import Event, Planned, StepDone, StepFailed, StepStarted
 from lego.core.values import Image, Mask
 from lego.editor import Cancel, Editor, EditResult
+from lego.server.asked import checked
+from lego.server.errors import WebError
 from lego.server.keys import Keys
 from lego.server.options import Options
 
@@ -92,7 +94,7 @@ def mount(app: FastAPI, options: Options, editors: Mapping[str, Editor], keys: K
 
 def page(options: Options, editors: Mapping[str, Editor]) -> Any:
     """Return the page."""
-    desk = _Desk(editors)
+    desk = _Desk(editors, options)
     with gr.Blocks(title="lego studio", analytics_enabled=False, delete_cache=KEPT, fill_width=True) as blocks:
         session = gr.State(Session(), delete_callback=Session.end)
         gr.HTML("<h1>lego <span>studio</span></h1><p>Drop a picture, say what you want, see how it is done.</p>",
@@ -137,7 +139,7 @@ def page(options: Options, editors: Mapping[str, Editor]) -> Any:
         undo.click(desk.undo, session, shown)
         history.select(desk.back, session, shown)
         stop.click(None, cancels=[edit, again])
-        picture.change(_canvas, picture, painted)
+        picture.change(desk.canvas, picture, painted)
     blocks.queue(max_size=options.queue)
     return blocks
 
@@ -145,14 +147,30 @@ def page(options: Options, editors: Mapping[str, Editor]) -> Any:
 class _Desk:
     """What happens when somebody presses a button."""
 
-    def __init__(self, editors: Mapping[str, Editor]) -> None:
-        self.editors = editors
+    def __init__(self, editors: Mapping[str, Editor], options: Options) -> None:
+        self.editors, self.options = editors, options
+
+    def canvas(self, path: str | None) -> Any:
+        """Return a small copy to paint on, once a picture was dropped that may be read."""
+        if not path:
+            return None
+        self._look(path)
+        background = np.asarray(_fit(Image.open(path).pil(), PAINTED))
+        return {"background": background, "layers": [], "composite": None}
+
+    def _look(self, path: str) -> tuple[int, int]:
+        """The size of a picture, by its header; it is refused before it is decoded."""
+        try:
+            found = checked(Path(path).read_bytes(), self.options, "image")
+        except WebError as error:
+            raise gr.Error(error.message) from None
+        return found.size
 
     def edit(self, session: Session, path: str, painted: Any, words: str, builder: str, seed: float) -> Iterator[Any]:
         """Edit as the words say, showing the steps as they come."""
         if not path:
             raise gr.Error("Drop a picture first.")
-        mask = _mask(painted, path)
+        mask = _mask(painted, self._look(path))
 
         def work(editor: Editor, cancel: Cancel) -> EditResult:
             return editor.edit(path, words or "", mask=mask, seed=int(seed or 0), cancel=cancel)
@@ -277,19 +295,12 @@ def _small(path: str) -> Pillow.Image:
     return _fit(Image.open(path).pil(), THUMB)
 
 
-def _canvas(path: str | None) -> Any:
-    """A small copy to paint on."""
-    return None if not path else {"background": np.asarray(_fit(Image.open(path).pil(), PAINTED)), "layers": [],
-                                  "composite": None}  # fmt: skip
-
-
-def _mask(painted: Any, path: str) -> Mask | None:
+def _mask(painted: Any, size: tuple[int, int]) -> Mask | None:
     """What was painted, at the picture's size; None if nothing was."""
     layers = (painted or {}).get("layers") or []
     covered = [layer[..., 3] for layer in layers if layer.ndim == 3 and layer.shape[2] == 4 and layer[..., 3].any()]
     if not covered:
         return None
-    size = Image.open(path).size
     return Mask(np.max([np.asarray(cv2.resize(one, size), np.uint8) for one in covered], axis=0))
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from lego.core.errors import CancelledError, ImageError, LegoError
+from lego.core.errors import CancelledError, ImageError, LegoError, PlanError
 from lego.core.steps import Step
 from lego.core.trace import Event, StepDone, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
-from lego.editor import Cancel, Editor, EditResult
+from lego.editor import Cancel, Editor
 from lego.server import errors
 from lego.server.asked import Asked
 from lego.server.metrics import Metrics
@@ -180,6 +180,9 @@ class _Doing:
 
     def __init__(self, work: Work, job: Job, asked: Asked, cancel: Cancel) -> None:
         self.work, self.job, self.asked, self.cancel = work, job, asked, cancel
+        if asked.builder not in work.editors:
+            hint = f"ask again with one of {', '.join(work.editors)}"
+            raise PlanError(f"the builder '{asked.builder}' is not here any more", hint=hint, code="model_not_found")
         self.editor = work.editors[asked.builder].twin(on_event=self._hear)
         self.shown = asked.steps or asked.partials > 0
         self.trace = Trace()
@@ -206,7 +209,7 @@ class _Doing:
             for number in range(asked.count)
         ]
         ran = time.monotonic()
-        shown = [_shown(result) for result in results]
+        shown = [result.shown for result in results]
         names = [store.keep(_encoded(picture, asked)) for picture in shown]
         texts = [text for result in results for text in result.texts]
         timings = {"plan": planned - start, "run": ran - planned, "encode": time.monotonic() - ran}
@@ -253,12 +256,6 @@ def _mask(data: bytes, clear: bool, limit: int) -> Mask:
     if drawn.alpha is None:  # nothing of it is clear
         return Mask(drawn.pixels[..., 0] * 0)
     return Mask(255 - drawn.alpha)
-
-
-def _shown(result: EditResult) -> Image:
-    """The picture that is sent; of an edit that only says something, the one that it is about."""
-    pictures = [value for value in result.values if isinstance(value, Image | Mask)]
-    return result.image if pictures else result.source
 
 
 def _encoded(picture: Image, asked: Asked) -> bytes:

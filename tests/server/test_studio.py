@@ -185,3 +185,12 @@ def test_where_keys_are_asked_for_the_page_asks_too(browser: Any, tmp_path: Path
         with server.http() as client:
             assert client.get("/v1/tools").status_code == 401
             assert client.get("/config").status_code == 401
+
+
+def test_what_may_not_be_read_is_refused_when_it_is_dropped(browser: Any, server: Running, tmp_path: Path) -> None:
+    Image(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "old.bmp")
+    page = browser.new_page()
+    page.goto(server.url)
+    page.set_input_files("#picture input[type=file]", tmp_path / "old.bmp")
+    expect(page.get_by_text("BMP is not read here")).to_be_visible(timeout=SLOW)
+    page.close()
