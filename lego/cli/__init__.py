@@ -27,6 +27,8 @@ EXTRAS = {
     "find": (("onnxruntime", "rapidocr", "skimage"), "words and faces"),
     "fill": (("numba", "pymatting"), "canvases extended without seams, hair cut out"),
     "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
+    "serve": (("fastapi", "uvicorn", "sqlalchemy", "mcp"), "edits over HTTP and for agents"),
+    "studio": (("gradio",), "a page to edit on"),
 }  # what each brings, by the modules that it needs
 WHY = {"nano": "ships with lego and runs without torch", "rules": "needs no network"}
 MISTAKE = 2  # exit code of everything that the user can mend

@@ -133,7 +133,8 @@ def _run(options: Options, editors: dict[str, Editor]) -> None:
     app = create(options, editors)
     shown = f"[{options.host}]" if ":" in options.host else options.host
     keyed = "with keys" if options.keys else "open to this machine, no keys"
-    print(f"lego serves at http://{shown}:{options.port} ({keyed}); builders: {', '.join(editors)}", flush=True)
+    page = "" if options.studio else "; no page: it is in the extra 'studio'"
+    print(f"lego serves at http://{shown}:{options.port} ({keyed}); builders: {', '.join(editors)}{page}", flush=True)
     _listen(app, options)
 
 

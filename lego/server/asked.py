@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
@@ -28,6 +29,7 @@ STEPS = 100  # of a workflow that a client sends
 FORMATS = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}  # that are read, by Pillow's name, and how the wire calls them
 OURS = re.compile(r"^lego\[(\w+)\]$")  # a field of ``extra_body={"lego": {...}}``
 SIZE = re.compile(r"^([1-9]\d{0,4})x([1-9]\d{0,4})$")
+THEIRS = {"count": "n", "format": "output_format", "quality": "output_compression", "partials": "partial_images"}
 NOT_HERE = ("markup", "complexity", "frame_count", "frame_duration_ms")  # of OpenAI's newest clients
 
 
@@ -79,6 +81,7 @@ class Ours(BaseModel):
     trace: bool = False
 
 
+@dataclass(frozen=True)
 class Form:
     """The form of a request, read and checked.
 
@@ -88,8 +91,9 @@ class Form:
         trace: is the trace wanted in it?
     """
 
-    def __init__(self, asked: Asked, stream: bool, trace: bool) -> None:
-        self.asked, self.stream, self.trace = asked, stream, trace
+    asked: Asked
+    stream: bool
+    trace: bool
 
 
 async def read(
@@ -105,9 +109,7 @@ async def read(
         WebError: something in it is missing, too much, or not what it should be.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise WebError(
-            400, "send a form: multipart/form-data", "bad_request", headers={"accept": "multipart/form-data"}
-        )
+        raise WebError(400, "send a form: multipart/form-data", "bad_request")
     async with request.form(max_files=IMAGES + 1, max_fields=FIELDS, max_part_size=TEXT_BYTES) as form:
         pictures, mask = await _pictures(form)
         texts = {key: value for key, value in form.multi_items() if isinstance(value, str)}
@@ -161,8 +163,10 @@ def _ours(texts: Mapping[str, str]) -> Ours:
 
 
 def _wrong(error: ValidationError, form: str) -> WebError:
+    """What a field has that it should not, by the name that the client gave it."""
     first = error.errors()[0]
-    param = form.format(first["loc"][0] if first["loc"] else "?")
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    param = form.format(THEIRS.get(name, name))
     return WebError(400, f"{param}: {first['msg']}", "unsupported_value", param)
 
 
@@ -175,10 +179,7 @@ def _asked(texts: Mapping[str, str], ours: Ours, kind: Literal["edit", "run", "p
         "seed": ours.seed, "size": _size(texts.get("size", "auto"), options),
         "opaque": texts.get("background") == "opaque", "steps": ours.steps,
     }  # fmt: skip
-    for name, key in (("count", "n"), ("format", "output_format"), ("quality", "output_compression"),
-                      ("partials", "partial_images")):  # fmt: skip
-        if texts.get(key, "") != "":
-            values[name] = texts[key]
+    values |= {name: texts[key] for name, key in THEIRS.items() if texts.get(key)}
     if kind == "run":
         values["workflow"] = _workflow(flow)
     elif not values["instruction"].strip():
@@ -186,10 +187,7 @@ def _asked(texts: Mapping[str, str], ours: Ours, kind: Literal["edit", "run", "p
     try:
         made = Asked.model_validate(values)
     except ValidationError as error:
-        names = {"count": "n", "format": "output_format", "quality": "output_compression", "partials": "partial_images"}
-        first = error.errors()[0]
-        param = names.get(str(first["loc"][0]), str(first["loc"][0]))
-        raise WebError(400, f"{param}: {first['msg']}", "unsupported_value", param) from None
+        raise _wrong(error, "{}") from None
     if texts.get("background") == "transparent" and made.format == "jpeg":
         raise WebError(400, "JPEG has no transparency; take png or webp", "unsupported_value", "background")
     return made

@@ -25,7 +25,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-KEYED = ("/v1/", "/metrics", "/openapi.json", "/docs", "/redoc")  # paths that take a key; the page asks by itself
+OPEN = ("/healthz",)  # paths that take no key
+API = ("/v1/", "/metrics", "/openapi.json", "/docs", "/redoc")  # what takes one beside a page that asks by itself
 SAFE = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 MINUTE = 60.0
 HEADERS = (
@@ -107,7 +108,7 @@ class Guard:
         return f"the request is larger than {self.options.max_body_mb} MB"
 
     def _owner(self, scope: Scope, headers: dict[bytes, bytes]) -> Owner:
-        if self.keys is None or not scope["path"].startswith(KEYED):
+        if self.keys is None or not self._takes_key(scope["path"]):
             return LOCAL
         kind, _, key = headers.get(b"authorization", b"").partition(b" ")
         owner = self.keys.owner(key.strip()) if kind.lower() == b"bearer" else None
@@ -115,6 +116,9 @@ class Guard:
             hint = "send a key: Authorization: Bearer lego-..."
             raise WebError(401, f"no such key; {hint}", "invalid_api_key", headers={"www-authenticate": "Bearer"})
         return owner
+
+    def _takes_key(self, path: str) -> bool:
+        return path.startswith(API) if self.options.studio else path not in OPEN
 
     def _check_pace(self, owner: Owner, scope: Scope) -> None:
         """Refuse what comes too fast; asking how things stand is free."""
