@@ -261,3 +261,20 @@ def test_engines_are_told_with_their_reasons(tmp_path: Path, monkeypatch: pytest
     cards = {card["name"]: card for card in json.loads(lego("tools", "--json").stdout)}
     assert cards["segment"]["engine"] == "embedded"
     assert "lego models pull yolox" in cards["segment"]["reason"]
+
+
+def test_a_key_is_made_once_and_an_open_door_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    made = lego("serve", "--new-key", "me", "--keys", str(path))
+    assert made.returncode == 0
+    key = made.stdout.splitlines()[0]
+    assert key.startswith("lego-")
+    assert key not in path.read_text()
+    for arguments, says in (
+        (["--new-key", "me", "--keys", str(path)], "there is a key 'me' already"),
+        (["--new-key", "you"], "no file to keep it in"),
+        (["--host", "0.0.0.0", "--data", str(tmp_path)], "no keys are asked for"),
+        (["--keys", str(tmp_path / "none.json"), "--data", str(tmp_path), "--no-studio"], "the keys cannot be read"),
+        (["--database", "nothing://x", "--data", str(tmp_path), "--no-studio"], "the database cannot be opened"),
+    ):
+        refused(lego("serve", *arguments), says)
