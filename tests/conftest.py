@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from lego.core.values import Image, Mask
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT / "docs" / "photos"
+
+
+def pytest_collection_finish() -> None:
+    """What all the imports made stays until the end: tests that collect garbage need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
