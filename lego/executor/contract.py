@@ -90,6 +90,13 @@ def _schema(param: Param) -> Iterator[str]:
         yield f"the schema of '{param.name}' accepts {value!r}"
 
 
+def _seconds(tool: Tool[..., Any], engine: Engine, args: dict[str, Any]) -> float:
+    """Of one more call: what the first one loads, such as the reader of words, it loads once in a process."""
+    start = time.monotonic()
+    _call(tool, engine, args, lambda share: None)
+    return time.monotonic() - start
+
+
 def _behaviour(tool: Tool[..., Any], engine: Engine, size: tuple[int, int]) -> Iterator[str]:
     shape = f"{size[0]} x {size[1]}"
     args = _arguments(tool, size, _disc(size))
@@ -103,7 +110,8 @@ def _behaviour(tool: Tool[..., Any], engine: Engine, size: tuple[int, int]) -> I
     except Exception as error:  # anybody's code: whatever it raises is the finding
         yield f"fails on a picture of {shape}: {type(error).__name__}: {error}"
         return
-    if time.monotonic() - start > SLOW and not (reports or engine.needed):  # one pass of a network cannot report
+    silent = not (reports or engine.needed)  # one pass of a network cannot report
+    if silent and time.monotonic() - start > SLOW and _seconds(tool, engine, args) > SLOW:
         yield f"takes over {SLOW:g} s on a picture of {shape} and reports no progress"
     yield from _kinds(tool, outputs, args, shape)
     fresh = {name: _copy(value).digest for name, value in args.items() if isinstance(value, Image | Mask)}
