@@ -256,8 +256,12 @@ def test_diffusion_takes_over_from_faster_engines_on_an_accelerator_only(models:
     fast = Pool(lambda name: models, {CPU: ROOM, "cuda": 80 << 30})
     assert remove.choose(fast)[0].name == "lama and flux-fill"
     assert extend_canvas.choose(fast)[0].name == "flux-fill"
-    small = Pool(lambda name: models, {CPU: ROOM, "cuda": 24 << 30})
+    small = Pool(lambda name: models, {CPU: 16 << 30, "cuda": 24 << 30})
     assert extend_canvas.choose(small)[0].name == "sdxl-inpaint"
+    beside = Pool(lambda name: models, {CPU: 64 << 30, "cuda": 24 << 30})  # room to stream from
+    engine, reason = extend_canvas.choose(beside)
+    assert engine.name == "flux-fill"
+    assert "of weights stay in memory" in reason
 
 
 def test_a_removal_is_drafted_and_painted_over_as_far_as_the_draft_is_off(pools: dict[str, Pool]) -> None:
