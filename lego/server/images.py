@@ -19,8 +19,6 @@ from lego.server.house import House, house_of
 from lego.server.store import Job
 
 router = APIRouter(tags=["images"])
-STREAM = "text/event-stream"
-ALIVE = b": still at it\n\n"
 
 
 @router.post(
@@ -48,8 +46,7 @@ async def run(request: Request) -> StreamingResponse:
 async def replied(house: House, request: Request, form: Form, job: Job) -> StreamingResponse:
     """Return the reply to an edit: when it is done, or event by event."""
     if form.stream:
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(_streamed(house, form, job), media_type=STREAM, headers=headers)
+        return wire.stream(_streamed(house, form, job))
     job = await waiting.until_over(house.work, job, request)
     return StreamingResponse(wire.edit_reply(house.store, job, form.asked, form.trace), media_type="application/json")
 
@@ -83,13 +80,10 @@ async def _streamed(house: House, form: Form, job: Job) -> AsyncIterator[bytes]:
 async def _partials(house: House, form: Form, job: Job) -> AsyncGenerator[bytes]:
     """The pictures of the last steps before the result, as many as are wanted."""
     shown = _steps_shown(house, form.asked.workflow, form.asked.partials)
-    count, quiet = 0, 0.0
+    count = 0
     async for item in waiting.events(house.work, job):
         if item is None:
-            quiet += waiting.TICK
-            if quiet >= wire.QUIET:
-                quiet = 0.0
-                yield ALIVE
+            yield wire.ALIVE
             continue
         data = item[1]
         if data["event"] == "planned":

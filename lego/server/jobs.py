@@ -13,7 +13,6 @@ from lego.server import documents, waiting, wire
 from lego.server.documents import JobList, JobShown
 from lego.server.errors import WebError
 from lego.server.house import House, house_of, owner_of
-from lego.server.images import ALIVE, STREAM
 from lego.server.store import PAGE, Job
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -60,8 +59,7 @@ async def events(request: Request, name: Name) -> StreamingResponse:
     last = request.headers.get("last-event-id", "0")
     if not last.isdecimal() or len(last) > 12:
         raise WebError(400, "Last-Event-ID is no number of ours", "unsupported_value", "Last-Event-ID")
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_told(house, job, int(last)), media_type=STREAM, headers=headers)
+    return wire.stream(_told(house, job, int(last)))
 
 
 @router.post("/{name}/cancel", summary="Stop a job", responses=documents.ERRORS)
@@ -123,15 +121,11 @@ async def _picture(house: House, digest: str, kind: str) -> Response:
 
 
 async def _told(house: House, job: Job, after: int) -> AsyncIterator[bytes]:
-    quiet = 0.0
     async for item in waiting.events(house.work, job, after):
-        if item is not None:
+        if item is None:
+            yield wire.ALIVE
+        else:
             yield wire.event({**item[1], "pictures": sorted(item[1].get("pictures", {}))}, item[0])
-            continue
-        quiet += waiting.TICK
-        if quiet >= wire.QUIET:
-            quiet = 0.0
-            yield ALIVE
     found = await run_in_threadpool(house.store.get, job.id)
     yield wire.event({"event": "job", **shown(found or job).model_dump()})
 

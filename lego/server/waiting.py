@@ -13,6 +13,7 @@ from lego.server.errors import WebError
 from lego.server.store import Job
 from lego.server.work import Work
 
+QUIET = 15.0  # seconds after which a stream should say that it lives
 TICK = 0.25  # seconds between looks at whether the client is still there
 
 
@@ -36,7 +37,8 @@ async def until_over(work: Work, job: Job, request: Request) -> Job:
 
 
 async def events(work: Work, job: Job, after: int = 0) -> AsyncIterator[tuple[int, dict[str, Any]] | None]:
-    """Yield the events of a job with their numbers until it is over; None now and then, while nothing happens."""
+    """Yield the events of a job with their numbers until it is over; None where nobody has heard of it for long."""
+    quiet = 0.0
     with work.watched(job.id) as news:
         while True:
             news.clear()
@@ -47,7 +49,10 @@ async def events(work: Work, job: Job, after: int = 0) -> AsyncIterator[tuple[in
             if found is None or found.over:
                 return
             await _until(news)
-            yield None
+            quiet += TICK
+            if quiet >= QUIET:
+                quiet = 0.0
+                yield None
 
 
 def well(job: Job) -> Job:

@@ -11,12 +11,19 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 
 from lego.server.asked import Asked
 from lego.server.store import Job, Store
 
 SLICE = 768 << 10  # bytes of a picture that are written at once; a multiple of 3, so that base64 goes on seamlessly
-QUIET = 15.0  # seconds after which a stream says that it lives
+ALIVE = b": still at it\n\n"  # a comment, which clients pass over
+
+
+def stream(pieces: AsyncIterator[bytes]) -> StreamingResponse:
+    """Return a reply of server-sent events, which nobody on the way may keep."""
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(pieces, media_type="text/event-stream", headers=headers)
 
 
 async def edit_reply(store: Store, job: Job, asked: Asked, trace: bool) -> AsyncIterator[bytes]:
