@@ -77,14 +77,14 @@ def fragment(
 ) -> str:
     """Return a piece of HTML for a notebook: before and after, and the steps."""
     style = "display:inline-block;max-width:48%;margin:0 1% 6px 0"
-    pictures = "".join(f"<img style='{style}' src='{_source(image, SMALL)}'>" for image in (before, after))
+    pictures = "".join(f"<img style='{style}' src='{inline(image, SMALL)}'>" for image in (before, after))
     lines = "".join(f"<li><code>{escape(_call(step))}</code></li>" for step in workflow.steps)
     return f"<div>{pictures}<ol>{lines}</ol>{_notes(trace)}</div>"
 
 
 def _pair(before: Image, after: Image) -> str:
     """Two pictures of one shape become a slider, others stand side by side."""
-    old, new = _source(before, LARGE), _source(after, LARGE)
+    old, new = inline(before, LARGE), inline(after, LARGE)
     if before.size == after.size:
         slider = f'<input type=range min=0 max=100 value=50 aria-label="before and after" oninput="{SLIDE}">'
         return (
@@ -111,7 +111,7 @@ def _steps(before: Image, workflow: Workflow, trace: Trace, outputs: Mapping[str
 
 def _card(step: Step, before: Image, event: StepDone | None, outputs: Mapping[str, Any]) -> str:
     shown = next((_shown(value, before) for value in outputs.values() if isinstance(value, Image | Mask)), None)
-    picture = f'<img src="{_source(shown, SMALL)}" alt="after {escape(step.id)}">' if shown else ""
+    picture = f'<img src="{inline(shown, SMALL)}" alt="after {escape(step.id)}">' if shown else ""
     texts = "".join(f"<p>{escape(repr(v))}</p>" for v in outputs.values() if not isinstance(v, Image | Mask))
     took = "not run: a later step was cached"
     if event:
@@ -145,7 +145,8 @@ def _count(steps: int) -> str:
     return "1 step" if steps == 1 else f"{steps} steps"
 
 
-def _source(image: Image, side: int) -> str:
+def inline(image: Image | Mask, side: int) -> str:
+    """Return a picture as a data URI, its long side at most so many px: JPEG, or PNG where parts of it are clear."""
     picture = image.pil()
     picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
     buffer = io.BytesIO()

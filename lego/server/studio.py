@@ -5,15 +5,14 @@ The picture that was dropped is never re-encoded: edits read the file itself, an
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import queue
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from lego.core.errors import LegoError
 from lego.core.trace import Event, Planned, StepDone, StepFailed, StepStarted
 from lego.core.values import Image, Mask
 from lego.editor import Cancel, Editor, EditResult
+from lego.report import inline
 from lego.server.asked import checked
 from lego.server.errors import WebError
 from lego.server.keys import Keys
@@ -50,13 +50,26 @@ Rows = list[list[Any]]
 
 @dataclass
 class Turn:
-    """One edit of a session: its words, the file and the mask that it began with, what came out, and that as a file."""
+    """One edit of a session.
+
+    Attributes:
+        words: what was asked for.
+        source, mask: the file that it began with, and where it might change.
+        result, file: what came out, and its picture as a file.
+        pictures: of its steps, by their names, as data for the page.
+    """
 
     words: str
     source: str
     mask: Mask | None
     result: EditResult
     file: str
+    pictures: Mapping[str, str]
+
+    @cached_property
+    def thumb(self) -> Pillow.Image:
+        """What came out, small."""
+        return _fit(self.result.shown.pil(), THUMB)
 
 
 class Session:
@@ -127,9 +140,7 @@ def page(options: Options, editors: Mapping[str, Editor]) -> Any:
                                          column_count=4)  # fmt: skip
                     rerun = gr.Button("Run again", elem_id="rerun")
                 with gr.Row(elem_id="files"):
-                    files = [
-                        gr.DownloadButton(f"↓ {name}", interactive=False) for name in ("picture", "workflow", "report")
-                    ]
+                    files = [gr.DownloadButton(f"↓ {name}", interactive=False) for name in FILES]
                 history = gr.Gallery(label="History", columns=8, height="auto", object_fit="cover", allow_preview=False,
                                      elem_id="history", visible=False)  # fmt: skip
         shown = [session, picture, slider, steps, table, history, *files]
@@ -175,7 +186,7 @@ class _Desk:
         def work(editor: Editor, cancel: Cancel) -> EditResult:
             return editor.edit(path, words or "", mask=mask, seed=int(seed or 0), cancel=cancel)
 
-        yield from self._run(session, path, mask, words or "", self.editors[builder], work)
+        yield from self._run(session, session.turns, path, mask, words or "", self.editors[builder], work)
 
     def again(
         self, session: Session, path: str, painted: Any, words: str, builder: str, seed: float, rows: Rows
@@ -183,17 +194,15 @@ class _Desk:
         """Run the last workflow with changed arguments; steps before the change come out of the cache."""
         if not session.turns:
             raise gr.Error("There is nothing to run again yet.")
-        turn = session.turns.pop()
+        *before, turn = session.turns
         flow = _changed(turn.result, rows)
 
         def work(editor: Editor, cancel: Cancel) -> EditResult:
             return editor.run(flow, turn.source, mask=turn.mask, seed=int(seed or 0), cancel=cancel)
 
-        try:
-            yield from self._run(session, turn.source, turn.mask, turn.words, self.editors[builder], work, flow)
-        finally:
-            if not session.turns or session.turns[-1].source != turn.source:
-                session.turns.append(turn)  # it failed: what was there stays
+        yield from self._run(
+            session, before, turn.source, turn.mask, turn.words, self.editors[builder], work, flow
+        )  # fmt: skip
 
     def undo(self, session: Session) -> Any:
         """Go back by one edit."""
@@ -209,10 +218,14 @@ class _Desk:
         return _shown(session, source)
 
     def _run(
-        self, session: Session, path: str, mask: Mask | None, words: str, editor: Editor, work: Any,
+        self, session: Session, before: list[Turn], path: str, mask: Mask | None, words: str, editor: Editor, work: Any,
         flow: Mapping[str, Any] | None = None,
     ) -> Iterator[Any]:  # fmt: skip
-        """Work in a thread and show what happens; whoever presses stop, or leaves, stops it."""
+        """Work in a thread and show what happens; whoever presses stop, or leaves, stops it.
+
+        Args:
+            before: the edits that stay in front of this one, once it is done.
+        """
         news: queue.Queue[Any] = queue.Queue()
         cancel = Cancel()
 
@@ -224,43 +237,47 @@ class _Desk:
 
         threading.Thread(target=run, daemon=True).start()
         seen: list[Event] = []
+        pictures: dict[str, str] = {}
         try:
             while isinstance(found := news.get(), Event):
                 seen.append(found)
+                if isinstance(found, StepDone):
+                    pictures |= _picture(found)
                 if isinstance(found, Planned | StepStarted | StepDone | StepFailed):
-                    yield [session, *[gr.skip()] * 2, _steps(seen, flow), *[gr.skip()] * 5]
+                    yield [session, *[gr.skip()] * 2, _steps(seen, pictures, flow), *[gr.skip()] * 5]
             if isinstance(found, LegoError):
-                yield [session, *[gr.skip()] * 2, _steps(seen, flow, found), *[gr.skip()] * 5]
+                yield [session, *[gr.skip()] * 2, _steps(seen, pictures, flow, found), *[gr.skip()] * 5]
                 return
             if isinstance(found, Exception):
                 raise found
-            session.turns.append(_turn(session, words, path, mask, found))
-            yield _shown(session, session.turns[-1].file, seen)
+            session.turns = [*before, _turn(session, words, path, mask, found, pictures)]
+            yield _shown(session, session.turns[-1].file)
         finally:
             cancel.cancel()
 
 
-def _turn(session: Session, words: str, path: str, mask: Mask | None, result: EditResult) -> Turn:
+def _turn(
+    session: Session, words: str, path: str, mask: Mask | None, result: EditResult, pictures: Mapping[str, str]
+) -> Turn:
     """Keep an edit, and its picture as a file; one that only says something leaves the picture as it was."""
     if not result.pictured:
-        return Turn(words, path, mask, result, path)
+        return Turn(words, path, mask, result, path, pictures)
     file = Path(session.folder) / f"{len(session.turns) + 1}-{result.image.digest[:8]}.png"
     result.write(file, False)
-    return Turn(words, path, mask, result, str(file))
+    return Turn(words, path, mask, result, str(file), pictures)
 
 
-def _shown(session: Session, picture: str, seen: list[Event] | None = None) -> list[Any]:
+def _shown(session: Session, picture: str) -> list[Any]:
     """Everything on the page for the last edit that is left; all empty if none is."""
     off = gr.DownloadButton(interactive=False)
     if not session.turns:
         return [session, picture, None, _hint("The steps appear here."), [], gr.Gallery([], visible=False), *[off] * 3]
     turn = session.turns[-1]
-    events = turn.result.trace.events if seen is None else seen
-    thumbs = [(_small(session.turns[0].source), "start")]
-    thumbs += [(_small(one.file), one.words or "again") for one in session.turns]
+    steps = _steps(turn.result.trace.events, turn.pictures, turn.result.workflow.dump())
+    thumbs = [(_fit(session.turns[0].result.source.pil(), THUMB), "start")]
+    thumbs += [(one.thumb, one.words or "again") for one in session.turns]
     return [
-        session, picture, _pair(turn), _steps(events, turn.result.workflow.dump()), _rows(turn.result),
-        gr.Gallery(thumbs, visible=True),
+        session, picture, _pair(turn), steps, _rows(turn.result), gr.Gallery(thumbs, visible=True),
         *_files(session, turn),
     ]  # fmt: skip
 
@@ -289,10 +306,6 @@ def _fit(picture: Pillow.Image, side: int) -> Pillow.Image:
     picture = picture.convert("RGB")
     picture.thumbnail((side, side))
     return picture
-
-
-def _small(path: str) -> Pillow.Image:
-    return _fit(Image.open(path).pil(), THUMB)
 
 
 def _mask(painted: Any, size: tuple[int, int]) -> Mask | None:
@@ -340,14 +353,19 @@ def _like(old: Any, value: Any) -> Any:
     return text
 
 
-def _steps(events: list[Event], flow: Mapping[str, Any] | None = None, error: LegoError | None = None) -> str:
+def _steps(
+    events: list[Event], pictures: Mapping[str, str], flow: Mapping[str, Any] | None, error: LegoError | None = None
+) -> str:
     """The steps so far, each a card: its picture, what it does, with which engine and how fast."""
     plans = [event.workflow for event in events if isinstance(event, Planned)]
     done = {event.step: event for event in events if isinstance(event, StepDone)}
     failed = {event.step: event for event in events if isinstance(event, StepFailed)}
     begun = [event.step for event in events if isinstance(event, StepStarted)]
     named = {step["id"]: step for step in (flow or (plans[-1] if plans else {"steps": []}))["steps"]}
-    cards = [_card(step, done.get(name), failed.get(name), name in begun) for name, step in named.items()]
+    cards = [
+        _card(step, pictures.get(name, ""), done.get(name), failed.get(name), name in begun)
+        for name, step in named.items()
+    ]
     notes = [_note(event) for event in done.values() if event.notes]
     texts = [
         f"<p>{html.escape(value)}</p>" for e in done.values() for value in e.values.values() if isinstance(value, str)
@@ -364,10 +382,15 @@ def _note(event: StepDone) -> str:
     return f'<p class="note">{html.escape(said)}</p>'
 
 
-def _card(step: Mapping[str, Any], done: StepDone | None, failed: StepFailed | None, begun: bool) -> str:
+def _picture(done: StepDone) -> dict[str, str]:
+    """The picture of a step, by the step's name; made once, however often the page is written."""
+    found = next((value for value in done.values.values() if isinstance(value, Image | Mask)), None)
+    return {} if found is None else {done.step: inline(found, THUMB)}
+
+
+def _card(step: Mapping[str, Any], picture: str, done: StepDone | None, failed: StepFailed | None, begun: bool) -> str:
     args = ", ".join(f"{k} {v}" for k, v in step["args"].items() if not str(v).startswith("$"))
-    picture = next((v for v in (done.values.values() if done else ()) if isinstance(v, Image | Mask)), None)
-    shown = f'<img src="{_inline(picture)}" alt="">' if picture is not None else '<div class="blank"></div>'
+    shown = f'<img src="{picture}" alt="">' if picture else '<div class="blank"></div>'
     if done:
         state = "cached" if done.cached else f"{done.seconds:.2f} s"
         state = f"{done.engine} · {state}"
@@ -378,12 +401,6 @@ def _card(step: Mapping[str, Any], done: StepDone | None, failed: StepFailed | N
         f'<div class="card {kind}">{shown}<b>{html.escape(step["tool"].replace("_", " "))}</b>'
         f"<span>{html.escape(args)}</span><small>{state}</small></div>"
     )
-
-
-def _inline(value: Image | Mask) -> str:
-    file = io.BytesIO()
-    _fit(value.pil(), THUMB).save(file, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _hint(text: str) -> str:
