@@ -82,17 +82,23 @@ def read_text(source: Source) -> dict[str, str]:
         return {str(key): str(value) for key, value in texts.items()}
 
 
-def encode(picture: Pillow.Image, path: Path, text: dict[str, str], exif: bytes = b"") -> bytes:
-    """Return the file's bytes in the format that the suffix names; text goes into PNG only, EXIF not into BMP."""
+def encode(
+    picture: Pillow.Image, path: Path, text: dict[str, str], exif: bytes = b"", quality: int = JPEG_QUALITY
+) -> bytes:
+    """Return the file's bytes in the format that the suffix names; text goes into PNG only, EXIF not into BMP.
+
+    Args:
+        quality: of JPEG and WebP, 0..100.
+    """
     check_suffix(path)
     suffix = path.suffix.lower()
     options: dict[str, Any] = {}
     if suffix == ".png":
         options = {"compress_level": 4, "pnginfo": _chunks(text)}
     elif suffix in (".jpg", ".jpeg"):
-        options = {"quality": JPEG_QUALITY, "subsampling": 0}
+        options = {"quality": quality, "subsampling": 0}
     elif suffix == ".webp":
-        options = {"quality": JPEG_QUALITY, "method": 4}
+        options = {"quality": quality, "method": 4}
     if exif and suffix != ".bmp" and len(exif) <= LONGEST_EXIF:
         options["exif"] = exif
     if suffix in (".jpg", ".jpeg", ".bmp"):

@@ -13,7 +13,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -258,8 +258,10 @@ class Store:
 
     def delete(self, name: str) -> None:
         """Forget a job that is over, with its pictures."""
+        with self._reading() as connection:
+            mine = list(connection.execute(sql.select(USES.c.digest).where(USES.c.job == name)).scalars())
         self._forget([name])
-        self.sweep()
+        self._sweep(self._path(digest) for digest in mine)
 
     def expire(self, hours: float) -> int:
         """Forget the jobs that were over so many hours ago, with their pictures; return how many."""
@@ -272,9 +274,12 @@ class Store:
 
     def sweep(self) -> None:
         """Delete the pictures that no job uses, but for those that came just now."""
-        with self.engine.begin() as connection:
+        self._sweep(self.folder.glob("??/*"))
+
+    def _sweep(self, paths: Iterable[Path]) -> None:
+        with self._reading() as connection:
             used = set(connection.execute(sql.select(USES.c.digest).distinct()).scalars())
-        for path in self.folder.glob("??/*"):
+        for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 if path.name not in used and path.stat().st_mtime < time.time() - FRESH:
                     path.unlink()

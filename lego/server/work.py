@@ -9,10 +9,10 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from PIL import Image as Pillow
-
+from lego.core import codec
 from lego.core.errors import CancelledError, ImageError, LegoError, PlanError
 from lego.core.steps import Step
 from lego.core.trace import Event, StepDone, Trace
@@ -28,7 +28,6 @@ from lego.server.store import Job, Store
 BEAT = 3.0  # seconds between signs of life
 EXPIRE = 300.0  # seconds between looks for what is too old
 IDLE = 0.5  # seconds between looks for jobs of which nobody here was told
-QUALITY = 95  # of JPEG and WebP, if none is asked for
 QUICK = 1  # zlib's level for pictures of steps
 LOG = logging.getLogger("lego.server")
 
@@ -226,8 +225,9 @@ class _Doing:
         """With one step more where another size is wanted."""
         if self.asked.size is None:
             return flow
-        name = next(f"size{n or ''}" for n in range(len(flow.steps) + 1) if f"size{n or ''}" not in
-                    {step.id for step in flow.steps})  # fmt: skip
+        name = "size"
+        while name in {step.id for step in flow.steps}:
+            name += "_"
         width, height = self.asked.size
         step = Step(name, "resize", {"image": flow.results[0], "width": width, "height": height})
         return Workflow((*flow.steps, step), (f"${name}", *flow.results[1:]))
@@ -260,21 +260,12 @@ def _mask(data: bytes, clear: bool, limit: int) -> Mask:
 
 def _encoded(picture: Image, asked: Asked) -> bytes:
     """A picture as a file of the format that is asked for."""
-    drawn = picture.pil()
-    if asked.opaque or asked.format == "jpeg":
-        drawn = drawn.convert("RGB")
-    quality = QUALITY if asked.quality is None else asked.quality
-    options: dict[str, Any] = {"quality": quality} if asked.format != "png" else {"compress_level": 4}
-    if asked.format == "jpeg":
-        options["subsampling"] = 0
-    return _file(drawn, asked.format, options)
+    drawn = picture.pil().convert("RGB") if asked.opaque else picture.pil()
+    quality = codec.JPEG_QUALITY if asked.quality is None else asked.quality
+    return codec.encode(drawn, Path(f"picture.{asked.format}"), {}, quality=quality)
 
 
 def _quick(value: Image | Mask) -> bytes:
-    return _file(value.pil(), "png", {"compress_level": QUICK})
-
-
-def _file(picture: Pillow.Image, kind: str, options: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
-    picture.save(file, kind.upper(), **options)
+    value.pil().save(file, "PNG", compress_level=QUICK)
     return file.getvalue()
