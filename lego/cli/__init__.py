@@ -215,7 +215,7 @@ def bench_plan(
     ] = False,
 ) -> None:
     """Count how many instructions a builder plans as their writers meant."""
-    from lego.rl import bench
+    from lego.rl.bench import plan as bench
 
     editor = _editor(builder, tools)
     outcomes = list(bench.run(editor.builder, file, editor.registry))
