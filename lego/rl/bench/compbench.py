@@ -28,9 +28,11 @@ class CompBench:
     name, title = "compbench", "CompBench"
     prompts: Mapping[str, str] = GEDIT
     tokens, side = 512, 0
+    langs: Sequence[str] = ("en",)
     fitted, jpeg, nested, clamped = True, False, False, False
     columns: Sequence[Column] = GEdit.columns
     views: Sequence[View] = (View("mean of tasks, O", "O", "groups"), View("mean of items, O", "O"))
+    main = GEdit.main
 
     def __init__(self) -> None:
         self._asked = GEdit()

@@ -93,6 +93,8 @@ class Rewarded:
     columns: Sequence[Column] = (Column("SC", 0, 10), Column("PQ", 0, 10), Column("O", 0, 10))
     views: Sequence[View] = (View("mean of groups, O", "O", "groups"), View("mean of items, O", "O"))
 
+    main = "O"
+
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
 

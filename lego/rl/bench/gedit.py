@@ -46,13 +46,15 @@ class GEdit:
     name, title = "gedit", "GEdit-Bench"
     prompts: Mapping[str, str] = GEDIT
     tokens, side = 512, 0
+    langs: Sequence[str] = ("en", "cn")
     fitted, jpeg, nested, clamped = True, True, True, False
     columns: Sequence[Column] = (Column("SC", 0, 10), Column("PQ", 0, 10), Column("O", 0, 10))
     views: Sequence[View] = (
-        *(View(f"mean of groups, {name}", name, "groups") for name in ("SC", "PQ", "O")),
-        *(View(f"Intersection, mean of groups, {name}", name, "groups", flagged) for name in ("SC", "PQ", "O")),
+        *(View(f"mean of groups, {name}", name, "groups") for name in ("O", "SC", "PQ")),
+        *(View(f"Intersection, mean of groups, {name}", name, "groups", flagged) for name in ("O", "SC", "PQ")),
         View("mean of items, O", "O"),
     )
+    main = "O"
 
     def load(self, root: Path) -> list[Item]:
         """Read Parquet files or a `save_to_disk` folder; see `Suite.load`."""

@@ -34,12 +34,14 @@ class ImgEdit:
     name, title = "imgedit", "ImgEdit-Bench"
     prompts: Mapping[str, str] = IMGEDIT
     tokens, side = 1024, 0
+    langs: Sequence[str] = ("en",)
     fitted, jpeg, nested, clamped = False, False, False, True
     columns: Sequence[Column] = (Column("score", 1, 5, rounded=True),)
     views: Sequence[View] = (
         View("mean of items", "score"),
         View("mean of types", "score", "groups"),
     )
+    main = "score"
 
     def load(self, root: Path) -> list[Item]:
         """Read the archive's or the repository's layout; pictures are looked for beside either's file of items."""

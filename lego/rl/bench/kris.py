@@ -49,6 +49,7 @@ class Kris:
     name, title = "kris", "KRIS-Bench"
     prompts: Mapping[str, str] = KRIS
     tokens, side = 1000, 0
+    langs: Sequence[str] = ("en",)
     fitted, jpeg, nested, clamped = False, False, False, True
     columns: Sequence[Column] = tuple(Column(name, 0, 100) for name in ("score", *METRICS))
     views: Sequence[View] = (
@@ -56,6 +57,7 @@ class Kris:
         View("overall, flat mean", "score"),
         View("overall, mean of the dimensions", "score", "groups"),
     )
+    main = "score"
 
     def load(self, root: Path) -> list[Item]:
         """Read ``<type>/annotation.json``, below the root or its folder KRIS_Bench."""

@@ -82,6 +82,7 @@ class Pixels:
 
     def __init__(self, suite: Suite, true: bool) -> None:
         self.suite, self.names = suite, TRUE if true else KEPT
+        self.main = "foreground SSIM" if true else "changed"
         self.columns: Sequence[Column] = [Column(name, *_ends(name)) for name in self.names]
         self.views: Sequence[View] = [View(f"mean of groups, {name}", name, "groups") for name in self.names]
 

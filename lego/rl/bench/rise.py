@@ -42,6 +42,7 @@ class Rise:
     name, title = "rise", "RISEBench"
     prompts: Mapping[str, str] = RISE
     tokens, side = 4096, 768
+    langs: Sequence[str] = ("en",)
     fitted, jpeg, nested, clamped = False, False, False, False
     columns: Sequence[Column] = tuple(Column(name, 0, 100, 1) for name in ("accuracy", "percent", *DIMENSIONS))
     views: Sequence[View] = (
@@ -50,6 +51,7 @@ class Rise:
         View("percent, of all items", "percent"),
         View("percent, mean of categories", "percent", "groups"),
     )
+    main = "accuracy"
 
     def load(self, root: Path) -> list[Item]:
         """Read the list of items, and pictures beside it or in its folder ``data``."""

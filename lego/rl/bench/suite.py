@@ -52,10 +52,15 @@ class View:
 
 
 class Measure(Protocol):
-    """What becomes of a judge's scores."""
+    """What becomes of a judge's scores.
+
+    Attributes:
+        main: the column that stands for the others.
+    """
 
     columns: Sequence[Column]
     views: Sequence[View]
+    main: str
 
     def values(self, item: Item, scores: Scores, mode: Mode, clamp: bool) -> Mapping[str, Cells]:
         """An item's cells by column; every one that is expected is there, None where its score is missing."""
@@ -74,6 +79,7 @@ class Suite(Measure, Protocol):
         prompts: what its judge is asked, by name, in our words.
         tokens: of a reply at most.
         side: pixels of the long side of what the judge sees at most; 0 leaves pictures as they are.
+        langs: of its instructions.
         fitted: a result of another size is resized to the source before it is judged.
         jpeg: the official script shows the judge JPEG.
         nested: results of several editors stand in one folder, each in one of its own.
@@ -85,6 +91,7 @@ class Suite(Measure, Protocol):
     prompts: Mapping[str, str]
     tokens: int
     side: int
+    langs: Sequence[str]
     fitted: bool
     jpeg: bool
     nested: bool
