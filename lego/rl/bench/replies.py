@@ -14,7 +14,7 @@ from typing import Any
 from lego.rl.bench.formulas import Mode
 
 THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.DOTALL)
-LINE = re.compile(r"^[\s*_#>-]*([^:\n]{2,60}?)[\s*_]*:[\s*_]*(-?\d+(?:\.\d*)?)(?:\s*/\s*\d+)?[\s*_.]*$", re.MULTILINE)
+LINE = re.compile(r"^[\s*_#>-]*([^:\n]{1,60}?)[\s*_]*:[\s*_]*(-?\d+(?:\.\d*)?)(?:\s*/\s*\d+)?[\s*_.]*$", re.MULTILINE)
 FINAL = re.compile(r"final\s+scores?[\s*_]*:?[\s*_]*(-?\d+(?:\.\d+)?)?", re.IGNORECASE)
 OFFICIAL_FINAL = re.compile(r"final scores?\*{0,2}:?\s*([\d*\s,]*)", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

@@ -34,22 +34,20 @@ def save(path: Path, seed: int) -> str:
 
 
 def gedit_rows(groups: tuple[str, ...] = ("color_alter", "subject-remove"), count: int = 4) -> list[dict[str, Any]]:
-    rows = []
-    for group in groups:
-        for lang, words in (("en", WORDS), ("cn", CHINESE)):
-            for n in range(count):
-                rows.append(
-                    {
-                        "task_type": group,
-                        "key": f"{group[:2]}{n:03}",
-                        "instruction": words[n % len(words)],
-                        "instruction_language": lang,
-                        "input_image": {"bytes": png(n), "path": None},
-                        "input_image_raw": {"bytes": png(n + 50), "path": None},
-                        "Intersection_exist": n % 2 == 0,
-                    }
-                )
-    return rows
+    return [
+        {
+            "task_type": group,
+            "key": f"{group[:2]}{n:03}",
+            "instruction": words[n % len(words)],
+            "instruction_language": lang,
+            "input_image": {"bytes": png(n), "path": None},
+            "input_image_raw": {"bytes": png(n + 50), "path": None},
+            "Intersection_exist": n % 2 == 0,
+        }
+        for group in groups
+        for lang, words in (("en", WORDS), ("cn", CHINESE))
+        for n in range(count)
+    ]
 
 
 def table(rows: list[dict[str, Any]], pictures: tuple[str, ...]) -> Any:

@@ -85,7 +85,7 @@ def test_imgedit_loses_a_score_with_a_point_in_official_mode_only() -> None:
     text = "Brief reasoning: fine\nPrompt Compliance: 4.\nVisual Naturalness: 5\nPhysical Integrity: 5"
     assert value(IMGEDIT, item("add"), {"score": replies.lines(text, 3, 1, 5, "official")}, "official") == 5.0
     read = replies.lines(text, 3, 1, 5, "fixed")
-    assert read == (4, 5, 5)
+    assert list(read) == [4, 5, 5]
     assert value(IMGEDIT, item("add"), {"score": read}) == pytest.approx(14 / 3)
     assert value(IMGEDIT, item("add"), {"score": read}, clamp=True) == 4
 
@@ -116,8 +116,8 @@ def test_kris_takes_the_flat_mean_over_all_metric_values() -> None:
     )
     scores: Scores = {"consistency": (1,), "quality": (5,), "knowledge": (5, 3)}
     second = KRIS.values(item("biology"), scores, "fixed", True)
-    assert first["score"] == (100, 100, 0)
-    assert second["score"] == (0, 100, 100, 50)
+    assert list(first["score"]) == [100, 100, 0]
+    assert list(second["score"]) == [0, 100, 100, 50]
     assert formulas.mean(first["score"]) == pytest.approx(66.67, abs=0.005)
     assert formulas.mean(second["score"]) == 62.5
     assert _figure([[first["score"], second["score"]]], KRIS.columns[0], "fixed").mean == pytest.approx(
@@ -152,28 +152,30 @@ def rise(
 
 
 def test_rise_weighs_the_dimensions_as_published() -> None:
-    assert rise("temporal", 5, 4, 3) == [0, 25 * (0.3 * 5 + 0.5 * 4 + 0.2 * 3 - 1)]
+    assert rise("temporal", 5, 4, 3) == pytest.approx([0, 25 * (0.3 * 5 + 0.5 * 4 + 0.2 * 3 - 1)], abs=1e-3)
     assert rise("causal", 5, 5, 5) == [100, 100]
-    assert rise("spatial", 5, 1, 5) == [0, 25 * (3 / 2 - 1)]  # nothing was thought out: half
+    assert rise("spatial", 5, 1, 5) == pytest.approx([0, 25 * (3 / 2 - 1)], abs=1e-3)  # nothing was thought out: half
     assert rise("spatial", 1, 1, 1) == [0, 0]  # but not below the scale
 
 
 def test_rise_maps_the_bits_of_logical_items() -> None:
     assert rise("logical", 1, 1, None) == [100, 100]
-    assert rise("logical", 1, 0, None) == [0, 25 * ((0.3 * 5 + 0.7) / 2 - 1)]
-    assert rise("logical", 0, 1, None) == [0, 25 * (0.3 + 0.7 * 5 - 1)]
+    assert rise("logical", 1, 0, None) == pytest.approx([0, 25 * ((0.3 * 5 + 0.7) / 2 - 1)], abs=1e-3)
+    assert rise("logical", 0, 1, None) == pytest.approx([0, 25 * (0.3 + 0.7 * 5 - 1)], abs=1e-3)
 
 
 def test_an_item_free_of_consistency_is_never_accurate_in_official_mode_only() -> None:
     flags = {"free": True, "taken as free": True}
     assert rise("causal", None, 5, 5, "official", **flags) == [0, 100]
     assert rise("causal", None, 5, 5, "fixed", **flags) == [100, 100]
-    assert rise("causal", None, 3, 5, "fixed", **flags) == [0, 25 * (0.8 * 3 + 0.2 * 5 - 1)]
+    assert rise("causal", None, 3, 5, "fixed", **flags) == pytest.approx([0, 25 * (0.8 * 3 + 0.2 * 5 - 1)], abs=1e-3)
 
 
 def test_an_absent_flag_is_taken_as_free_in_official_mode_only() -> None:
     assert rise("causal", 1, 5, 5, "official", **{"taken as free": True}) == [0, 100]
-    assert rise("causal", 1, 5, 5, "fixed", **{"taken as free": True}) == [0, 25 * (0.3 + 2.5 + 1 - 1)]
+    assert rise("causal", 1, 5, 5, "fixed", **{"taken as free": True}) == pytest.approx(
+        [0, 25 * (0.3 + 2.5 + 1 - 1)], abs=1e-3
+    )
 
 
 def test_a_failed_reply_is_not_accurate_in_official_mode_and_missing_in_fixed() -> None:
