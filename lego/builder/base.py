@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,11 +37,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """A workflow, why it is so (``thought``), and words for the user (``reply``)."""
+    """A workflow, why it is so (``thought``), and words for the user (``reply``).
+
+    ``concrete`` is the instruction in concrete words where it was abstract, and this is what was planned.
+    """
 
     workflow: Workflow
     thought: str = ""
     reply: str = ""
+    concrete: str = ""
 
 
 class Builder(Protocol):
@@ -56,3 +60,27 @@ class Builder(Protocol):
             PlanError: the instruction is not understood, or nothing here can do it.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Review:
+    """A result that is to be judged.
+
+    Attributes:
+        before, after: the source and the result.
+        instruction: the user's own words.
+        rewritten: these in concrete words, if they were abstract: context, not what is judged.
+        request: what the builder was asked of the source: tools, given values.
+        workflow: what made ``after`` of ``before``.
+        run: runs a workflow on given values, for critics that measure; returns its results, or None if it fails.
+        seed: of an answer that is sampled.
+    """
+
+    before: Image
+    after: Image
+    instruction: str
+    rewritten: str
+    request: Request
+    workflow: Workflow
+    run: Callable[[Workflow, Mapping[str, Image | Mask]], tuple[Any, ...] | None]
+    seed: int = 0

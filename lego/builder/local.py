@@ -104,6 +104,27 @@ class Local:
 
 def load(source: str, device: str | None = None, *, download: bool = False, small: bool = False) -> Checkpoint:
     """Load a checkpoint ready to plan; arguments and errors as in `Local`."""
+    found = fetch(source, device, download=download, small=small)
+    processor, model = found.processor, found.model
+    processor.tokenizer.padding_side = "left"  # rows of different lengths must end together
+    constraint = Constraint(processor.tokenizer, model.config.get_text_config().vocab_size)
+    form = form_of(found.folder)
+    if isinstance(form, Json) and not (found.folder / FORM_FILE).is_file():  # as it came, not trained here
+        form = Json(pixels=model.config.model_type == KIND)
+    return Checkpoint(model, processor, constraint, form)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A network and its processor as transformers reads them, and the folder that tells its form."""
+
+    model: Any
+    processor: Any
+    folder: Path
+
+
+def fetch(source: str, device: str | None = None, *, download: bool = False, small: bool = False) -> Fetched:
+    """Load a vision-language model; arguments and errors as in `Local`."""
     from lego.core.processors import hide_broken_torchvision, load_processor
 
     hide_broken_torchvision()
@@ -133,13 +154,7 @@ def load(source: str, device: str | None = None, *, download: bool = False, smal
     finally:
         if shown:
             logging.enable_progress_bar()
-    processor.tokenizer.padding_side = "left"  # rows of different lengths must end together
-    constraint = Constraint(processor.tokenizer, model.config.get_text_config().vocab_size)
-    told = folder if (folder / FORM_FILE).is_file() else base
-    form = form_of(told)
-    if isinstance(form, Json) and not (told / FORM_FILE).is_file():  # as it came, not trained here
-        form = Json(pixels=model.config.model_type == KIND)
-    return Checkpoint(model, processor, constraint, form)
+    return Fetched(model, processor, folder if (folder / FORM_FILE).is_file() else base)
 
 
 def _fetched(source: str, download: bool) -> Path:

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 import lego
 import lego.tools  # registers them
 from lego.builder import open as open_builder
-from lego.builder import remote
+from lego.builder import remote, served
 from lego.builder.base import Request
 from lego.builder.remote import Remote
 from lego.core.errors import PlanError, SettingsError
@@ -211,7 +211,7 @@ def test_what_goes_wrong_is_told_with_what_to_do(url: str, model: str, code: str
 
 
 def test_nobody_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "WAIT", 0.0)
+    monkeypatch.setattr(served, "WAIT", 0.0)
     with pytest.raises(PlanError, match="does not answer") as caught:
         Remote("http://127.0.0.1:9/v1#x").plan(REQUEST)
     assert "--builder nano" in caught.value.hint
