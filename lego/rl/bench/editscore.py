@@ -73,10 +73,10 @@ class EditScore:
         words = self.engine.SC_prompt.replace("<instruction>", item.instruction)
         model = self.engine.model
 
-        def sc(seed: int) -> str:
+        def sc(number: int, seed: int) -> str:
             return str(model.inference(model.prepare_input([before, after_], words), seed=seed))
 
-        def pq(seed: int) -> str:
+        def pq(number: int, seed: int) -> str:
             return str(model.inference(model.prepare_input([after_], self.engine.PQ_prompt), seed=seed))
 
         def read(text: str) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from PIL import Image as Pillow
 
+from lego.builder.talker import LONG_SIDE, Talker
 from lego.core.errors import CancelledError, LegoError, SettingsError
 from lego.core.values import Image
 from lego.rl.bench.formulas import Mode
@@ -23,26 +24,9 @@ from lego.rl.bench.suite import Shown, Suite
 
 TALKER = "talker"  # the kind of judge that answers in words
 SEED = 42  # the official scripts' own
+AGAIN = 0.7  # the least temperature of a further try: the likeliest reply was the one that could not be read
 GONE = ("no_server", "which_model")  # codes of errors after which no other question would be answered either
-ALIKE = 8  # judgements in a row that end in an error, not in an unreadable reply: then the judge itself is at fault
-
-
-class Talker(Protocol):
-    """A model that sees pictures and answers in words; see `lego.builder.talker`."""
-
-    name: str
-
-    def say(
-        self,
-        words: str,
-        images: Sequence[Image] = (),
-        *,
-        tokens: int = 1024,
-        temperature: float = 0.0,
-        seed: int = 0,
-    ) -> str:
-        """Answer."""
-        ...
+ALIKE = 24  # tries in a row, over all threads, that end in an error and not in a reply: then the judge is at fault
 
 
 @dataclass
@@ -115,11 +99,14 @@ class Asked:
         self.retries, self.temperature, self.seed = retries, temperature, seed
         self.name, self.prompts = talker.name, prompts.hash
         self.jpeg = mode == "official" and suite.jpeg
-        shown = "JPEG, Pillow's default quality" if self.jpeg else "as they are"
-        size = f", long side at most {suite.side}" if suite.side else ""
+        shown = "JPEG, Pillow's default quality" if self.jpeg else "PNG"
+        self.side = min(suite.side or LONG_SIDE, LONG_SIDE)
         self.facts: Mapping[str, Any] = {
-            "mode": mode, "temperature": temperature, "seed": seed, "pictures": shown + size,
-        }  # fmt: skip
+            "mode": mode,
+            "temperature": temperature,
+            "seed": seed,
+            "pictures": f"{shown}, long side at most {self.side}",
+        }
         self._streak = Streak()
 
     def judge(self, item: Item, result: Image, number: int) -> Judged:
@@ -138,8 +125,9 @@ class Asked:
             images = [self._seen(image) for name in call.images for image in shown[name]()]
             words = self.texts.fill(call.prompt, item)
 
-            def ask(seed: int, words: str = words, images: Sequence[Image] = images) -> str:
-                return self.talker.say(words, images, tokens=self.suite.tokens, temperature=self.temperature, seed=seed)
+            def ask(number: int, seed: int, words: str = words, images: Sequence[Image] = images) -> str:
+                heat = max(self.temperature, AGAIN) if number else self.temperature
+                return self.talker.say(words, images, tokens=self.suite.tokens, temperature=heat, seed=seed)
 
             def read(text: str, name: str = call.name) -> tuple[float, ...]:
                 return self.suite.read(item, name, text, self.mode)
@@ -149,8 +137,7 @@ class Asked:
 
     def _seen(self, image: Image) -> Image:
         picture = image.pil().convert("RGB")
-        if self.suite.side:
-            picture.thumbnail((self.suite.side, self.suite.side), Pillow.Resampling.LANCZOS)
+        picture.thumbnail((self.side, self.side), Pillow.Resampling.LANCZOS)
         if self.jpeg:
             file = io.BytesIO()
             picture.save(file, "JPEG")
@@ -179,7 +166,7 @@ class Streak:
 def tried(
     made: Judged,
     name: str,
-    ask: Callable[[int], str],
+    ask: Callable[[int, int], str],
     read: Callable[[str], tuple[float, ...]],
     retries: int,
     seed: int,
@@ -187,7 +174,10 @@ def tried(
 ) -> None:
     """Ask a question until the reply can be read, a few times at most; what cannot be had is missing.
 
-    Further tries have other seeds, far from those of further passes: at temperature 0 a server gives the same again.
+    Args:
+        made: where scores, reasons and raw words go, by the question's name.
+        ask: asks, given the number of the try and a seed; those of further tries are far from those of further passes.
+        read: gives the scores, or raises ValueError.
 
     Raises:
         LegoError: the judge cannot be reached, or failed many times in a row.
@@ -195,7 +185,7 @@ def tried(
     why = ""
     for number in range(retries + 1):
         try:
-            text = ask(seed + 1000 * number)
+            text = ask(number, seed + 1000 * number)
         except CancelledError:
             raise
         except LegoError as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from lego.core.errors import SettingsError
+from lego.builder import talker
 from lego.rl.bench import editscore, pixels
 from lego.rl.bench.formulas import Mode
-from lego.rl.bench.judging import SEED, Asked, Judge, Talker
+from lego.rl.bench.judging import SEED, Asked, Judge
 from lego.rl.bench.prompts import Prompts
 from lego.rl.bench.suite import Measure, Suite
 
@@ -24,7 +22,7 @@ def judge_of(
         return pixels.Measured()
     if text.partition("#")[0].partition(":")[0] == editscore.KIND:
         return editscore.EditScore.open(text, retries, seed)
-    return Asked(suite, _talker(text), prompts, mode, retries, temperature, seed)
+    return Asked(suite, talker.open(text), prompts, mode, retries, temperature, seed)
 
 
 def measure_of(kind: str, suite: Suite, true: bool) -> Measure:
@@ -36,14 +34,3 @@ def measure_of(kind: str, suite: Suite, true: bool) -> Measure:
     if kind == pixels.KIND:
         return pixels.Pixels(suite, true)
     return editscore.Rewarded(suite) if kind == editscore.KIND else suite
-
-
-def _talker(text: str) -> Talker:
-    try:
-        opened: Talker = import_module("lego.builder.talker").open(text)
-    except ModuleNotFoundError as error:
-        if error.name != "lego.builder.talker":
-            raise
-        hint = "judge with pixels, or with editscore"
-        raise SettingsError("judges in words are not there yet", where=text, hint=hint, code="no_talker") from None
-    return opened
