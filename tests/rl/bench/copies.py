@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,8 @@ def compbench(root: Path) -> Path:
     turns = {name: [first[name], second[name]] for name in first}
     table([turns], pictures).to_parquet(root / "zz-multi_turn.parquet")
     return root
+
+
+COPIES: dict[str, Callable[[Path], Path]] = {
+    "gedit": gedit, "imgedit": imgedit, "kris": kris, "rise": rise, "compbench": compbench,
+}  # fmt: skip

@@ -7,9 +7,17 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from lego.core.values import Image
+from lego.rl.bench import running, suites
+from lego.rl.bench.formulas import Mode
+from lego.rl.bench.judging import Asked
+from lego.rl.bench.prompts import Prompts
+from lego.rl.bench.running import Way
+from lego.rl.bench.suite import Suite
+from tests.rl.bench.copies import COPIES
 
 Answer = Callable[[str, int], str]  # of the words and the number of the call, from 1
 
@@ -86,3 +94,16 @@ def served(answer: Answer = good) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def done(tmp_path: Path, name: str) -> tuple[Suite, list[Any], Path]:
+    """A suite, the items of a small copy, and results that are the sources."""
+    suite = suites.find(name)
+    items = suite.load(COPIES[name](tmp_path / "data"))
+    running.run(suite, items, Way(None), tmp_path / "out")
+    return suite, items, running.home_of(suite, tmp_path / "out")
+
+
+def asked(suite: Suite, answer: Answer = good, mode: Mode = "fixed", **options: Any) -> Asked:
+    """A judge who gives prepared replies."""
+    return Asked(suite, Canned(answer), Prompts(suite.prompts), mode, **options)

@@ -21,29 +21,15 @@ from lego.rl.bench.prompts import Prompts
 from lego.rl.bench.running import Way
 from lego.rl.bench.suite import Suite
 from tests.rl.bench import copies, judges
-
-COPY: dict[str, Callable[[Path], Path]] = {
-    "gedit": copies.gedit, "imgedit": copies.imgedit, "kris": copies.kris, "rise": copies.rise,
-    "compbench": copies.compbench,
-}  # fmt: skip
-
-
-def done(tmp_path: Path, name: str) -> tuple[Suite, list[Any], Path]:
-    suite = suites.find(name)
-    items = suite.load(COPY[name](tmp_path / "data"))
-    running.run(suite, items, Way(None), tmp_path / "out")
-    return suite, items, running.home_of(suite, tmp_path / "out")
-
-
-def asked(suite: Suite, answer: judges.Answer = judges.good, mode: Mode = "fixed", **options: Any) -> Asked:
-    return Asked(suite, judges.Canned(answer), Prompts(suite.prompts), mode, **options)
+from tests.rl.bench.copies import COPIES
+from tests.rl.bench.judges import asked, done
 
 
 def lines(home: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (home / scoring.FILE).read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", list(COPY))
+@pytest.mark.parametrize("name", list(COPIES))
 def test_every_question_of_every_suite_is_answered_and_kept_with_its_facts(tmp_path: Path, name: str) -> None:
     suite, items, home = done(tmp_path, name)
     judge = asked(suite)
