@@ -29,7 +29,7 @@ p{margin:0 0 10px}.soft,small{color:var(--soft)}.wide{overflow-x:auto;margin:14p
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}th,td{text-align:right;padding:6px 10px;
 border-bottom:1px solid var(--line);white-space:nowrap}th{font-weight:500;color:var(--soft);font-size:13px;
 vertical-align:bottom}th:first-child,td:first-child{text-align:left;padding-left:0}td.main{font-weight:650}
-td .off{color:var(--mark)}td.none{color:var(--soft)}
+table.few{width:auto;min-width:min(100%,620px)}td .off{color:var(--mark)}td.none{color:var(--soft)}
 .scale{position:relative;display:inline-block;width:150px;height:12px;vertical-align:middle}
 .scale i{position:absolute;top:5px;height:2px;background:var(--line);left:0;right:0}
 .scale .b{top:3px;height:6px;background:var(--bar);border-radius:3px}.scale .n{top:3px;height:6px;
@@ -38,12 +38,16 @@ right:auto}
 .cards{display:grid;gap:16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr))}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;overflow:hidden}
 .shots{display:flex;gap:2px;background:var(--line)}figure{margin:0;flex:1;min-width:0;background:var(--card)}
-figure img,figure b{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--ground)}
+figure img,figure b{display:block;width:100%;aspect-ratio:4/3;object-fit:contain;background:var(--ground)}
 figure b{display:grid;place-items:center;font-weight:400;font-size:13px;color:var(--soft)}
 figcaption{font-size:12px;color:var(--soft);padding:3px 10px}.words{padding:8px 14px 14px}
 .words p{margin:0 0 4px;overflow-wrap:anywhere}.words code{font-size:12.5px;color:var(--soft);overflow-wrap:anywhere}
 .why{color:var(--mark);font-size:13.5px}
 """
+LEGEND = (
+    "<p class=soft>Dark: 95 % of the bootstrap over items. Light: as far as the mean could go if all that "
+    "is missing or was not generated had the lowest or the highest value.</p>"
+)
 
 
 def page(summary: Summary, shown: int = 6) -> str:
@@ -56,11 +60,12 @@ def page(summary: Summary, shown: int = 6) -> str:
     runs = ", ".join(f"{count} {status}" for status, count in summary.runs.items())
     stale = f"; {summary.stale} judgements are of results that were made anew" if summary.stale else ""
     tables = "".join(map(_table, summary.tables)) or "<p class=soft>Nothing is judged yet.</p>"
+    legend = LEGEND if summary.tables else ""
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
-        f"<h1>{escape(title)}</h1><p class=soft>{len(summary.items)} items: {escape(runs + stale)}</p>"
+        f"<h1>{escape(title)}</h1><p class=soft>{len(summary.items)} items: {escape(runs + stale)}</p>{legend}"
         f"{tables}{_gallery(summary, shown)}</main></body></html>\n"
     )
 
@@ -86,8 +91,8 @@ def heading(table: Table) -> str:
 
 def _table(table: Table) -> str:
     name = next(score.judge for scores in table.scores.values() for score in scores)
-    titled = f"Judged by {escape(name)}{', ' + escape(table.lang) if table.lang else ''}"
-    return f"<h2>{titled}</h2><p class=soft>{escape(heading(table))}</p>{_groups(table)}{_overall(table)}"
+    titled = f"Judged by {escape(name.rpartition('#')[2] or name)}{', ' + escape(table.lang) if table.lang else ''}"
+    return f"<h2>{titled}</h2><p class=soft>{escape(heading(table))}</p>{_overall(table)}{_groups(table)}"
 
 
 def _groups(table: Table) -> str:
@@ -98,8 +103,6 @@ def _groups(table: Table) -> str:
         "<div class=wide><table><thead><tr><th>group<th>items<th>judged<th>missing<th>not generated"
         f"{heads}<th>{escape(main.name)}, 95 %<th>{escape(main.name)}, {main.low:g} to {main.high:g}"
         f"</thead><tbody>{rows}</tbody></table></div>"
-        "<p class=soft><small>Dark: 95 % of the bootstrap over items. Light: as far as the mean could go if all that "
-        "is missing or was not generated had the lowest or the highest value.</small></p>"
     )
 
 
@@ -139,7 +142,7 @@ def _overall(table: Table) -> str:
         for label, f in table.overall.items()
     )
     return (
-        "<div class=wide><table><thead><tr><th>over all<th>mean<th>95 %<th>bounds with what is missing</thead>"
+        "<div class=wide><table class=few><thead><tr><th>over all<th>mean<th>95 %<th>with what is missing</thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -147,22 +150,24 @@ def _overall(table: Table) -> str:
 def _gallery(summary: Summary, shown: int) -> str:
     if shown < 1:
         return ""
-    table = summary.tables[0] if summary.tables else None
     groups: dict[str, list[Item]] = {}
     for item in summary.items:
         groups.setdefault(f"{item.group}{f', {item.lang}' if len(summary.suite.langs) > 1 else ''}", []).append(item)
     parts = []
     for name, items in groups.items():
-        first = sorted(items, key=_order(summary, table))[:shown]
+        first = sorted(items, key=_order(summary))[:shown]
         cards = "".join(_card(summary, item) for item in first)
-        told = f"{len(first)} of {len(items)}{', the lowest first' if table else ''}"
+        told = f"{len(first)} of {len(items)}{', the lowest first' if summary.tables else ''}"
         parts.append(f"<h3>{escape(name)} <small>{told}</small></h3><div class=cards>{cards}</div>")
     return f"<h2>Pictures</h2>{''.join(parts)}"
 
 
-def _order(summary: Summary, table: Table | None) -> Callable[[Item], tuple[bool, float]]:
+def _order(summary: Summary) -> Callable[[Item], tuple[bool, float]]:
+    """By what the first judge made of them; what is missing comes first, what was not generated last."""
+
     def order(item: Item) -> tuple[bool, float]:
-        cells: Cells = table.cells[item.id][table.main] if table and item.id in table.cells else ()
+        table = next((table for table in summary.tables if item.id in table.cells), None)
+        cells: Cells = table.cells[item.id][table.main] if table else ()
         known = [value for value in cells if value is not None]
         return item.id not in summary.results, sum(known) / len(known) if known else float("-inf")
 
@@ -177,7 +182,7 @@ def _card(summary: Summary, item: Item) -> str:
         shots.append(_shot("truth", item.gt.open))
     log = summary.log.get(item.id)
     why = f"<p class=why>{log.status}: {escape(log.error)}</p>" if log and log.error else ""
-    scores = "".join(_scored(table, item) for table in summary.tables if item.id in table.cells)
+    scores = "".join(_scored(table, item) for table in summary.tables if result and item.id in table.cells)
     lang = ' lang="zh"' if item.lang == "cn" else ""
     return (
         f"<div class=card><div class=shots>{''.join(shots)}</div><div class=words><p{lang}>{escape(item.instruction)}"
@@ -189,7 +194,7 @@ def _scored(table: Table, item: Item) -> str:
     told = []
     for column in table.columns:
         cells = table.cells[item.id][column.name]
-        if cells and column.name in table.cells[item.id]:
+        if cells:
             told.append(f"{escape(column.name)} {', '.join(number(value, column) for value in cells)}")
     lacking = {why for score in table.scores.get(item.id, ()) for why in score.missing.values()}
     why = "".join(f"<p class=why>missing: {escape(text)}</p>" for text in sorted(lacking))

@@ -50,7 +50,8 @@ class Score(BaseModel):
     def judged_by(self) -> str:
         """The judge with all that makes its figures its own."""
         told = ", ".join(f"{name} {value}" for name, value in sorted(self.facts.items()))
-        return f"{self.kind} {self.judge}{f' ({told})' if told else ''}"
+        named = self.judge if self.judge.startswith(self.kind) else f"{self.kind} {self.judge}"
+        return f"{named}{f' ({told})' if told else ''}"
 
 
 def score(
