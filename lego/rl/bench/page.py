@@ -28,7 +28,7 @@ letter-spacing:-.01em;margin:0 0 6px}h2{font-size:20px;margin:44px 0 4px}h3{font
 p{margin:0 0 10px}.soft,small{color:var(--soft)}.wide{overflow-x:auto;margin:14px 0 0}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}th,td{text-align:right;padding:6px 10px;
 border-bottom:1px solid var(--line);white-space:nowrap}th{font-weight:500;color:var(--soft);font-size:13px;
-vertical-align:bottom}th:first-child,td:first-child{text-align:left;padding-left:0}td.main{font-weight:650}
+vertical-align:bottom;white-space:normal}th:first-child,td:first-child{text-align:left;padding-left:0}td.main{font-weight:650}
 table.few{width:auto;min-width:min(100%,620px)}td .off{color:var(--mark)}td.none{color:var(--soft)}
 .scale{position:relative;display:inline-block;width:150px;height:12px;vertical-align:middle}
 .scale i{position:absolute;top:5px;height:2px;background:var(--line);left:0;right:0}

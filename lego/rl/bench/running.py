@@ -111,17 +111,21 @@ def home_of(suite: Suite, results: Path) -> Path:
     Raises:
         RecordError: there is none, or there are several.
     """
-    if not suite.nested or (results / LOG).is_file() or (results / "fullset").is_dir():
+    if not suite.nested or _holds(results):
         if results.is_dir():
             return results
         raise RecordError("there are no results", where=str(results), hint="`lego bench run` writes them", code="none")
-    found = sorted(path.parent for path in results.glob("*/fullset") if path.is_dir())
+    found = sorted(path for path in results.glob("*") if _holds(path))
     if len(found) != 1:
         names = ", ".join(path.name for path in found)
         message = f"it holds the results of several: {names}" if found else "there are no results"
         hint = f"give one of its folders, such as {found[0]}" if found else "`lego bench run` writes them"
         raise RecordError(message, where=str(results), hint=hint, code="which_results" if found else "none")
     return found[0]
+
+
+def _holds(folder: Path) -> bool:
+    return (folder / LOG).is_file() or (folder / "fullset").is_dir()
 
 
 def result_of(suite: Suite, home: Path, item: Item) -> Path | None:

@@ -99,3 +99,11 @@ def test_a_mistake_is_told_in_a_sentence(
     assert isinstance(result.exception, LegoError)
     assert says in str(result.exception)
     assert result.exception.hint
+
+
+def test_results_of_which_all_were_declined_are_results(tmp_path: Path) -> None:
+    rows = [row for row in copies.gedit_rows() if "song" in row["instruction"]]
+    root, out = copies.gedit(tmp_path / "data", rows=rows), tmp_path / "out"
+    ok("run", "gedit", root, "--out", out, "--builder", "rules")
+    ok("score", "gedit", root, out, "--judge", "pixels")
+    assert "2 items, 2 declined" in ok("report", "gedit", root, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,13 @@ def test_an_unknown_suite_is_refused_with_the_names_of_the_known() -> None:
     with pytest.raises(RecordError) as caught:
         suites.find("mmlu")
     assert "gedit, imgedit" in caught.value.hint
+
+
+def test_threads_find_the_right_pictures_in_a_table_of_many_row_groups(tmp_path: Path) -> None:
+    rows = copies.gedit_rows(("color_alter",), 20)
+    copies.table(rows, ("input_image", "input_image_raw")).to_parquet(tmp_path / "train.parquet", batch_size=3)
+    found = suites.find("gedit").load(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda item: item.images[0].open().pixels, found))
+    for n, pixels in enumerate(opened):
+        assert np.array_equal(pixels, copies.pixels(n % 20))

@@ -12,7 +12,7 @@ import pytest
 
 from lego.core.errors import PlanError, RecordError, SettingsError
 from lego.core.values import Image
-from lego.rl.bench import panel, prompts, running, scoring, suites
+from lego.rl.bench import panel, prompts, running, scoring, suites, summary
 from lego.rl.bench.editscore import EditScore
 from lego.rl.bench.formulas import Mode
 from lego.rl.bench.judging import Asked
@@ -241,3 +241,16 @@ def test_a_served_model_judges_over_http(tmp_path: Path) -> None:
         assert scoring.score(suite, items, home, judge, workers=2)[1:] == (0, 0)
     assert len(requests) == sum(len(suite.calls(item, "fixed")) for item in items)
     assert requests[0]["max_tokens"] == 4096
+
+
+def test_a_torn_line_of_a_killed_scoring_is_judged_again_and_no_other(tmp_path: Path) -> None:
+    suite, items, home = done(tmp_path, "imgedit")
+    scoring.score(suite, items, home, asked(suite))
+    path = home / scoring.FILE
+    path.write_bytes(path.read_bytes()[:-9])
+    assert len(summary.summarise(suite, items, home).tables[0].scores) == len(items) - 1  # a report may come between
+    judge = asked(suite)
+    assert scoring.score(suite, items, home, judge) == (len(items), 0, 0)
+    assert isinstance(judge.talker, judges.Canned)
+    assert len(judge.talker.asked) == 1
+    assert len(lines(home)) == len(items)
