@@ -3,148 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import lego.tools  # registers the embedded tools
+from lego.builder import critic as critics
+from lego.builder import feedback
 from lego.builder import open as open_builder
-from lego.builder.base import Builder, Plan, Request
-from lego.core.codec import Source, check_suffix, write_whole
-from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
+from lego.builder.base import Builder, Plan, Request, Review
+from lego.builder.critic import Critic
+from lego.builder.feedback import Feedback
+from lego.builder.thinking import Thinker
+from lego.builder.verdict import Verdict
+from lego.core.codec import Source, check_suffix
+from lego.core.errors import ImageError, PlanError, SettingsError, StepError, WorkflowError
 from lego.core.memory import measured
 from lego.core.models import Pool, shelf
 from lego.core.problems import invalid
 from lego.core.registry import Registry
 from lego.core.registry import registry as default_registry
 from lego.core.settings import Settings
-from lego.core.trace import Event, Noted, Planned, RunStarted, StepFailed, Trace
+from lego.core.trace import Event, Noted, Planned, Reviewed, RunStarted, StepFailed, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
 from lego.executor.run import Cancel, Executor, Run
-from lego.report import fragment, page
+from lego.result import EditResult, dump
+from lego.rounds import Round, Rounds, Try, Wish
 
+MOST_ROUNDS = 10
 ATTEMPTS = 3  # a plan with problems goes back to the builder twice, with the problems in words
 PACKAGES = ("lego", "numpy", "opencv-python-headless", "pillow", "pypatchmatch")  # whose versions decide the bytes
 OPTIONAL = ("numba", "onnxruntime", "pymatting", "rapidocr", "scikit-image")  # and, where they are installed, these
-METADATA_LIMIT = 1 << 20  # bytes; Pillow refuses to read longer text chunks
 Given: TypeAlias = dict[str, "Image | Mask"]
 Box: TypeAlias = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class EditResult:
-    """What an edit gave.
-
-    Attributes:
-        source: the picture as it was given.
-        values: the workflow's results in order: pictures, masks, texts.
-        workflow: what was run.
-        trace: everything that happened, seeds and digests included.
-        plan: the builder's plan; None if a workflow was given.
-        instruction: the user's words; "" if a workflow was given.
-    """
-
-    source: Image
-    values: tuple[Any, ...]
-    workflow: Workflow
-    trace: Trace
-    run: Run
-    instruction: str = ""
-    plan: Plan | None = None
-
-    @property
-    def image(self) -> Image:
-        """The first picture among the results; a mask is shown as a grey picture if there is no other."""
-        if self.images:
-            return self.images[0]
-        mask = next((value for value in self.values if isinstance(value, Mask)), None)
-        if mask is None:
-            raise ImageError("the workflow's result is no picture", hint="see `values`", code="no_picture")
-        return Image.open(mask.pixels)
-
-    @property
-    def images(self) -> tuple[Image, ...]:
-        """All pictures among the results."""
-        return tuple(value for value in self.values if isinstance(value, Image))
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """All results that are neither pictures nor masks, as text: what a tool has to tell."""
-        return tuple(str(value) for value in self.values if not isinstance(value, Image | Mask))
-
-    @property
-    def pictured(self) -> bool:
-        """Is there a picture or a mask among the results?"""
-        return len(self.texts) < len(self.values)
-
-    @property
-    def shown(self) -> Image:
-        """The picture to look at: the result, or the source where the results are words alone."""
-        return self.image if self.pictured else self.source
-
-    @property
-    def notes(self) -> list[str]:
-        """What was done on the user's behalf, as sentences."""
-        return self.trace.notes
-
-    def step(self, name: str) -> Any:
-        """Return what a step gave: its output, or a dict of its outputs if it has several.
-
-        Raises:
-            KeyError: no such step, or it did not have to run because a later one was cached.
-        """
-        outputs = self.run.outputs[name]
-        return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
-
-    def write(self, path: str | Path, metadata: bool = True) -> Path:
-        """Write the picture with the source's EXIF; a PNG also carries the workflow and the trace for `lego run`.
-
-        Without ``metadata`` the file holds pixels only.
-        """
-        text = {"lego_workflow": self.workflow.json(None), "lego_trace": self.trace.json()}
-        if sum(len(value.encode()) for value in text.values()) > METADATA_LIMIT:
-            del text["lego_trace"]
-        return self.image.save(path, text if metadata else None, self.source.exif if metadata else b"")
-
-    def report(self) -> str:
-        """Return a page of HTML with the picture of every step."""
-        title = self.instruction or "A workflow, run again"
-        return page(title, self.source, self.shown, self.workflow, self.trace, self.run.outputs)
-
-    def save(self, folder: str | Path) -> Path:
-        """Write a folder: result.png (or .txt), each step's pictures, workflow.json, trace.json, report.html."""
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ImageError(f"the folder cannot be made: {error.strerror}", where=str(folder)) from None
-        if self.pictured:
-            self.write(folder / "result.png")
-        if self.texts:
-            write_whole(folder / "result.txt", "\n".join((*self.texts, "")).encode())
-        for name, outputs in self.run.outputs.items():
-            for output, value in outputs.items():
-                if isinstance(value, Image | Mask):
-                    value.save(folder / f"{name}-{output}.png")
-        for file, text in (("workflow.json", self.workflow.json()), ("trace.json", self.trace.json(2))):
-            write_whole(folder / file, (text + "\n").encode())
-        write_whole(folder / "report.html", self.report().encode())
-        return folder
-
-    def _repr_png_(self) -> bytes:
-        return self.shown._repr_png_()
-
-    def _repr_html_(self) -> str:
-        return fragment(self.source, self.shown, self.workflow, self.trace, self.run.outputs)
 
 
 class Editor:
@@ -152,6 +51,7 @@ class Editor:
 
     Args:
         builder: who plans: a name for `lego.builder.open`, or an object with a `plan(request)` method.
+        critic: who judges: a name for `lego.builder.critic.open`, or an object with a `review(review)` method.
         registry: the tools on offer; by default all that are registered.
         settings: limits and budgets; by default from the environment and ``lego.toml``.
         on_event: called with every event as it happens.
@@ -161,6 +61,7 @@ class Editor:
         self,
         builder: str | Builder | None = None,
         *,
+        critic: str | Critic | None = None,
         registry: Registry | None = None,
         settings: Settings | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -169,6 +70,9 @@ class Editor:
         self.registry = default_registry if registry is None else registry
         chosen = builder or self.settings.builder
         self.builder = open_builder(chosen) if isinstance(chosen, str) else chosen
+        self.thinker = Thinker(self.settings.concepts, getattr(self.builder, "talker", None))
+        judge = critic or self.settings.critic
+        self.critic = critics.open(judge, self.thinker) if isinstance(judge, str) else judge
         disk = self.settings.cache_disk_mb << 20
         cache = Cache(self.settings.cache_memory_mb << 20, self.settings.cache_folder, disk)
         budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
@@ -192,6 +96,7 @@ class Editor:
         box: Box | None = None,
         references: Sequence[Source | Image] = (),
         seed: int | None = None,
+        rounds: int | None = None,
         cancel: Cancel | None = None,
     ) -> EditResult:
         """Edit a picture as the words say.
@@ -203,14 +108,33 @@ class Editor:
             box: where, as x0, y0, x1, y1 in pixels; another way to give a mask.
             references: further pictures that the words may speak of.
             seed: 0 to 2^32 - 1; the same seed gives the same bytes.
+            rounds: how often the critic may send a result round again, 0 to 10; by default as in the settings.
 
         Raises:
             LegoError: see the tree in `lego.core.errors`. Nothing is written anywhere.
         """
         given = self._given(image, mask, box, references)
+        count = _allowed(self.settings.rounds if rounds is None else rounds)
+        refine = self.settings.strategy == "refine"
+        return self._wished(Wish(given, instruction, "", self._seed(seed), count, refine, (), cancel))
+
+    def _wished(self, wish: Wish) -> EditResult:
         trace = Trace(*self.listeners)
-        plan = self._plan(given, instruction, trace)
-        return self._run(plan.workflow, given, seed, trace, cancel, instruction, plan)
+        wish = replace(wish, concrete=self._thought(wish.given, wish.words, trace))
+        work = Rounds(self, wish, trace)
+        best = work.make()
+        made = work.done[best]
+        return EditResult(
+            _picture(wish.given), made.run.results, made.workflow, trace, made.run, wish.words,
+            _explained(made.plan, wish.concrete), tuple(work.done), best, partial(self._revised, wish),
+        )  # fmt: skip
+
+    def _revised(self, wish: Wish, words: str) -> EditResult:
+        """What is said of tools binds the plans to come; all else is one more wish."""
+        said = feedback.read(words, self.registry)
+        if said.binds:
+            return self._wished(replace(wish, feedback=(*wish.feedback, said)))
+        return self._wished(replace(wish, words=feedback.joined(wish.words, words)))
 
     def plan(
         self,
@@ -222,7 +146,9 @@ class Editor:
         references: Sequence[Source | Image] = (),
     ) -> Plan:
         """Write the workflow for an instruction without running it; arguments as in `edit`."""
-        return self._plan(self._given(image, mask, box, references), instruction, Trace(*self.listeners))
+        given, trace = self._given(image, mask, box, references), Trace(*self.listeners)
+        concrete = self._thought(given, instruction, trace)
+        return _explained(self.plan_of(Try(given, concrete or instruction), trace), concrete)
 
     def run(
         self,
@@ -236,8 +162,9 @@ class Editor:
         cancel: Cancel | None = None,
     ) -> EditResult:
         """Run a workflow (a `Workflow`, a dict, JSON text or a file's path) on a picture; the rest as in `edit`."""
-        given = self._given(image, mask, box, references)
-        return self._run(load_workflow(workflow), given, seed, Trace(*self.listeners), cancel)
+        given, flow, trace = self._given(image, mask, box, references), load_workflow(workflow), Trace(*self.listeners)
+        run = self.run_of(flow, given, self._seed(seed), trace, cancel)
+        return EditResult(_picture(given), run.results, flow, trace, run)
 
     def _given(
         self,
@@ -259,29 +186,72 @@ class Editor:
             given[f"reference{number if number > 1 else ''}"] = Image.open(reference, limit)
         return given
 
-    def _plan(self, given: Given, instruction: str, trace: Trace) -> Plan:
+    def plan_of(self, attempt: Try, trace: Trace) -> Plan:
         """Ask the builder, and send a plan with problems back to it with the problems in words."""
+        given = attempt.start
         kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
-        request = Request(
-            image=_picture(given),
-            instruction=instruction,
-            tools=tuple(self.registry.running(self.pool)),
-            given=tuple(name for name in given if name != "image"),
-            values=given,
-        )
+        banned = attempt.without.union(*(said.without for said in attempt.feedback))
+        asked = self._request(given, attempt.words)
+        request = replace(
+            asked, tools=tuple(tool for tool in asked.tools if tool.name not in banned), history=attempt.history,
+            feedback=tuple(said.said for said in attempt.feedback), tried=attempt.tried,
+        )  # fmt: skip
         for _ in range(ATTEMPTS):
             start = time.monotonic()
             plan = self._planned(request)
             problems = plan.workflow.check(self.registry, kinds)
             sentences = [str(problem) for problem in problems]
+            sentences += [fault for said in attempt.feedback for fault in said.faults(plan.workflow)]
             seconds = time.monotonic() - start
             trace.add(Planned(self.builder.name, plan.thought, plan.workflow.dump(), seconds, sentences))
-            if not problems:
+            if not sentences:
                 return plan
             request = replace(request, history=(*request.history, *sentences))
+        hint = f"the builder '{self.builder.name}' made no valid plan in {ATTEMPTS} attempts; say it differently"
+        if not problems:
+            raise PlanError(f"every plan breaks what was said: {sentences[0]}", hint=hint, code="feedback")
         error: WorkflowError = invalid(problems)
-        error.hint = f"the builder '{self.builder.name}' made no valid plan in {ATTEMPTS} attempts; say it differently"
+        error.hint = hint
         raise error
+
+    def _request(self, given: Mapping[str, Image | Mask], words: str) -> Request:
+        names = tuple(name for name in given if name != "image")
+        return Request(_picture(given), words, tuple(self.registry.running(self.pool)), names, given)
+
+    def _thought(self, given: Mapping[str, Image | Mask], words: str, trace: Trace) -> str:
+        """The words in concrete ones where they are abstract, else ""."""
+        thought = self.thinker.think(self._request(given, words)) if self.settings.think else None
+        if thought is None:
+            return ""
+        trace.add(Noted(f"'{words}' was read as: {thought.concrete}"))
+        return thought.concrete
+
+    def verdict_on(self, wish: Wish, made: Round, number: int, trace: Trace) -> Verdict:
+        """Let the critic look at the result of a round; it hears the user's own words."""
+        start = time.monotonic()
+        request = self._request(wish.given, wish.words)
+        found = self.critic.review(
+            Review(
+                request.image, made.picture, wish.words, wish.concrete, request, made.workflow, tuple(made.steps),
+                self._looked, made.seed,
+            )
+        )  # fmt: skip
+        scores = asdict(found.scores) if found.scores else None
+        trace.add(
+            Reviewed(
+                number, self.critic.name, found.outcome, found.reason, found.then, list(found.findings), scores,
+                found.scores.value if found.scores else None, dict(found.facts), made.picture.digest,
+                time.monotonic() - start,
+            )
+        )  # fmt: skip
+        return found
+
+    def _looked(self, workflow: Workflow, given: Mapping[str, Image | Mask]) -> tuple[Any, ...]:
+        """Run a workflow for the critic: no part of the edit, and from the cache where the edit did the same."""
+        run = self.executor.run(workflow, given, seed=self.settings.seed)
+        if run.failure:
+            raise run.failure
+        return run.results
 
     def _planned(self, request: Request) -> Plan:
         """Ask the builder; where it declines what a tool would do that cannot run here, say what that tool needs."""
@@ -301,17 +271,10 @@ class Editor:
                 message = f"nothing here can do '{words}': {error.message}"
                 raise StepError(message, hint=error.hint, code=error.code) from None
 
-    def _run(
-        self,
-        workflow: Workflow,
-        given: Given,
-        seed: int | None,
-        trace: Trace,
-        cancel: Cancel | None,
-        instruction: str = "",
-        plan: Plan | None = None,
-    ) -> EditResult:
-        seed = self.settings.seed if seed is None else seed
+    def run_of(
+        self, workflow: Workflow, given: Mapping[str, Image | Mask], seed: int, trace: Trace, cancel: Cancel | None
+    ) -> Run:
+        """Run a workflow; an error of a step carries what was done besides."""
         digests = {name: value.digest for name, value in given.items()}
         trace.add(RunStarted(digests, seed, versions(), len(workflow.steps)))
         for name, value in given.items():
@@ -324,7 +287,10 @@ class Editor:
         if run.failure:
             run.failure.details |= {"kept": run.outputs, "failed": list(trace.of(StepFailed)), "workflow": workflow}
             raise run.failure
-        return EditResult(_picture(given), run.results, workflow, trace, run, instruction, plan)
+        return run
+
+    def _seed(self, seed: int | None) -> int:
+        return self.settings.seed if seed is None else seed
 
 
 def load_workflow(source: Workflow | str | Path | Mapping[str, Any]) -> Workflow:
@@ -376,7 +342,19 @@ def run(workflow: Workflow | str | Path | Mapping[str, Any], image: Source | Ima
     return _default().run(workflow, image, **options)
 
 
-def _picture(given: Given) -> Image:
+def _explained(plan: Plan, concrete: str) -> Plan:
+    """A plan with the concrete words that it was made for."""
+    return replace(plan, concrete=concrete, thought="; ".join(filter(None, (concrete, plan.thought))))
+
+
+def _allowed(rounds: int) -> int:
+    if 0 <= rounds <= MOST_ROUNDS:
+        return rounds
+    hint = f"0 to {MOST_ROUNDS}; two are worth their time"
+    raise SettingsError(f"there cannot be {rounds} rounds", where="rounds", hint=hint, code="bad_rounds")
+
+
+def _picture(given: Mapping[str, Image | Mask]) -> Image:
     picture = given["image"]
     assert isinstance(picture, Image)
     return picture
@@ -404,10 +382,4 @@ def _boxed(picture: Image, box: Box) -> Mask:
     return Mask.from_box(picture.size, box)
 
 
-def dump(result: EditResult, path: str | None) -> str:
-    """Return an edit as JSON text: where the picture is (null if there is none), texts, notes, workflow and trace."""
-    facts = {"output": path, "texts": result.texts, "notes": result.notes, "workflow": result.workflow.dump()}
-    return json.dumps({**facts, "trace": result.trace.dump()}, ensure_ascii=False, indent=2)
-
-
-__all__ = ["Cancel", "EditResult", "Editor", "check_suffix", "edit", "load_workflow", "plan", "run"]
+__all__ = ["Cancel", "EditResult", "Editor", "check_suffix", "dump", "edit", "load_workflow", "plan", "run"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from lego.core.steps import Step
-from lego.core.trace import Planned, StepDone, Trace
+from lego.core.trace import Planned, Reviewed, StepDone, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 
@@ -42,14 +42,25 @@ grid-template-columns:repeat(auto-fill,minmax(300px,1fr))}.step{background:var(-
 border-radius:10px;overflow:hidden}.step img{display:block;width:100%;aspect-ratio:3/2;object-fit:contain;
 background:repeating-conic-gradient(#8882 0 25%,#0000 0 50%) 0 0/18px 18px}.step div{padding:12px 14px}
 .step b{font-size:16px}.step code{font-size:12.5px;overflow-wrap:anywhere}.step small{color:var(--soft);display:block}
-.note{color:var(--mark);font-size:14px}pre{background:var(--card);border:1px solid var(--line);border-radius:10px;
+.note,.taken{color:var(--mark)}.note{font-size:14px}
+pre{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:14px;overflow:auto;font-size:13px}details{margin-top:14px}summary{cursor:pointer;color:var(--soft)}
 """
+OUTCOMES = {
+    "success": "accepted", "refine": "on the way", "failed": "not accepted", "missing": "could not be judged",
+}  # fmt: skip
 SLIDE = "this.parentNode.style.setProperty('--cut',this.value+'%')"
 
 
 def page(
-    title: str, before: Image, after: Image, workflow: Workflow, trace: Trace, outputs: Mapping[str, Mapping[str, Any]]
+    title: str,
+    before: Image,
+    after: Image,
+    workflow: Workflow,
+    trace: Trace,
+    outputs: Mapping[str, Mapping[str, Any]],
+    rounds: Sequence[Image] = (),
+    chosen: int = 0,
 ) -> str:
     """Return a whole HTML page; every text is escaped, every picture is inside, nothing is fetched.
 
@@ -57,6 +68,7 @@ def page(
         title: the instruction.
         before, after: the picture given and the picture made.
         outputs: by step, what each step gave.
+        rounds: the result of each round that was judged; ``chosen`` is the number of the one that was taken.
     """
     planned = next(iter(trace.of(Planned)), None)
     thought = f"<p class=soft>{escape(planned.thought)}</p>" if planned and planned.thought else ""
@@ -65,6 +77,7 @@ def page(
         '<meta name=viewport content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
         f"<h1>{escape(title)}</h1>{thought}{_pair(before, after)}{_notes(trace)}"
+        f"{_rounds(rounds, chosen, trace)}"
         f"<h2>{_count(len(workflow.steps))}</h2>{_steps(before, workflow, trace, outputs)}"
         f"<details><summary>The workflow as JSON</summary><pre>{escape(workflow.json())}</pre></details>"
         f"<details><summary>The trace as JSON</summary><pre>{escape(trace.json(2))}</pre></details>"
@@ -101,6 +114,29 @@ def _pair(before: Image, after: Image) -> str:
 
 def _notes(trace: Trace) -> str:
     return "".join(f"<p class=note>{escape(note)}</p>" for note in trace.notes)
+
+
+def _rounds(pictures: Sequence[Image], chosen: int, trace: Trace) -> str:
+    """What came out of each round, and what the critic said."""
+    if not pictures:
+        return ""
+    said = {event.round: event for event in trace.of(Reviewed)}
+    cards = "".join(
+        _judged(picture, number, number == chosen, said.get(number)) for number, picture in enumerate(pictures)
+    )
+    return f"<h2>{len(pictures)} {'round' if len(pictures) == 1 else 'rounds'}</h2><div class=steps>{cards}</div>"
+
+
+def _judged(picture: Image, number: int, taken: bool, event: Reviewed | None) -> str:
+    outcome = OUTCOMES[event.outcome] if event else "the same picture as before"
+    value = f" · {event.value:.0f} of 100" if event and event.value is not None else ""
+    lines = [event.reason, *([f"still to be done: {event.then}"] if event.then else [])] if event else []
+    told = "".join(f"<p class=soft>{escape(line)}</p>" for line in lines)
+    mark = " class=taken" if taken else ""
+    return (
+        f'<div class=step><img src="{inline(picture, SMALL)}" alt="round {number + 1}"><div><b{mark}>'
+        f"{'Taken' if taken else f'Round {number + 1}'}</b> <small>{escape(outcome)}{value}</small>{told}</div></div>"
+    )
 
 
 def _steps(before: Image, workflow: Workflow, trace: Trace, outputs: Mapping[str, Mapping[str, Any]]) -> str:

@@ -21,7 +21,9 @@ class Request:
         tools: those that can run here.
         given: names of further given values: "mask", "reference", "reference2", ...
         values: all given values by name, "image" too.
-        history: what was wrong with the plans before this one, as sentences.
+        history: what was wrong with the plans and results before this one, as sentences.
+        feedback: what the user said of plans before this one.
+        tried: plans for the same picture that did not do.
         fold: of a task of the training the part of the phrasings that it was made of: what has learned from that part
             may not help with it (see `lego.builder.hints`).
     """
@@ -32,7 +34,14 @@ class Request:
     given: tuple[str, ...] = ()
     values: Mapping[str, Image | Mask] = field(default_factory=dict)
     history: tuple[str, ...] = ()
+    feedback: tuple[str, ...] = ()
+    tried: tuple[Workflow, ...] = ()
     fold: int | None = None
+
+    @property
+    def past(self) -> tuple[str, ...]:
+        """What there is to learn from the plans before this one, as sentences."""
+        return (*self.history, *(f"the user said of them: {words}" for words in self.feedback))
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,8 @@ class Review:
         rewritten: these in concrete words, if they were abstract: context, not what is judged.
         request: what the builder was asked of the source: tools, given values.
         workflow: what made ``after`` of ``before``.
-        run: runs a workflow on given values, for critics that measure; returns its results, or None if it fails.
+        steps: what each of its steps that made a picture was given and gave, where these are known.
+        run: runs a workflow on given values and returns its results, for critics that measure; raises as executors do.
         seed: of an answer that is sampled.
     """
 
@@ -82,5 +92,6 @@ class Review:
     rewritten: str
     request: Request
     workflow: Workflow
-    run: Callable[[Workflow, Mapping[str, Image | Mask]], tuple[Any, ...] | None]
+    steps: tuple[tuple[Image, Image], ...]
+    run: Callable[[Workflow, Mapping[str, Image | Mask]], tuple[Any, ...]]
     seed: int = 0

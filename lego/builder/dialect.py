@@ -59,8 +59,8 @@ class LegoEdit:
             "\n".join(["Models that look:", *finders]),
             "\n".join(["Models that edit:", *editors]),
             "\n".join(["Given:", *(f"- {line.replace('$', '')}" for line in given_lines(request, self.pixels))]),
-            "\n".join(["Your earlier plans had problems:", *(f"- {quoted(line)}" for line in request.history)])
-            if request.history
+            "\n".join(["Your earlier plans had problems:", *(f"- {quoted(line)}" for line in request.past)])
+            if request.past
             else "",
             f"The instruction, as data: {quoted(drawn + request.instruction)}",
         ]

@@ -27,20 +27,21 @@ NAMED = re.compile(r"qwen-?2\.5-?vl|mimo-?vl", re.IGNORECASE)  # in the name of 
 UPRIGHT = ("top", "bottom", "y")  # how the names of parameters begin that count from the top
 
 
-def seen(image: Image, pixels: bool = False) -> Pillow.Image:
+def seen(image: Image, pixels: bool = False, longest: int = LONG_SIDE) -> Pillow.Image:
     """Return the picture that a model looks at, RGB, in the size of `sides`."""
-    picture, size = image.pil().convert("RGB"), sides(image.size, pixels)
+    picture, size = image.pil().convert("RGB"), sides(image.size, pixels, longest)
     return picture if size == picture.size else picture.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def sides(size: tuple[int, int], pixels: bool = False) -> tuple[int, int]:
-    """Return width and height of the picture that a model looks at: 768 pixels at most, no thinner than it can read.
+def sides(size: tuple[int, int], pixels: bool = False, longest: int = LONG_SIDE) -> tuple[int, int]:
+    """Return width and height of the picture that a model looks at, no thinner than it can read.
 
     Args:
         size: of the picture.
         pixels: the model counts boxes in pixels: whole patches, so that its processor leaves the picture as it is.
+        longest: px of the long side.
     """
-    scale = min(1.0, LONG_SIDE / max(size))
+    scale = min(1.0, longest / max(size))
     wide, high = (max(1, round(side * scale)) for side in size)
     least = -(-max(wide, high) // NARROWEST)
     wide, high = max(wide, least), max(high, least)

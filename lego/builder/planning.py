@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
 from lego.builder.decode import Lean, Session, answers
 from lego.builder.prompt import Form
+from lego.builder.rules import Rules
 from lego.core.errors import PlanError
 
 MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
 MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 LAST = 3  # tokens of an answer that a form looks at
 TOKEN = re.compile(r"<[^<>\s]+>")
+SAMPLES = 4  # until one is a plan that was not tried before
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
 
@@ -39,18 +42,38 @@ class Network(Protocol):
 def plan(network: Network, request: Request) -> Plan:
     """Write a workflow for the request; see `Builder.plan`."""
     check_words(request.instruction)
-    matcher = network.constraint.start(network.form.grammar(request))
-    found = answers(
-        network.start(request), [matcher], leans=[lean_of(network, request)],
-        temperature=AGAIN if request.history else 0.0, seed=len(request.history), max_tokens=MAX_TOKENS,
-    )[0]  # fmt: skip
-    if not found.whole:
-        raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
-    made = network.form.read(network.text(found.ids), request)
-    if not request.history and math.exp(sum(found.logps)) < network.form.sure:
+    if request.history:
+        others = _others(network, request)
+        made = next(others)
+        while made.workflow in request.tried and (other := next(others, None)):
+            made = other
+        return made
+    made, likely = _answered(network, request, 0.0, 0)
+    if likely < network.form.sure:
         hint = f"say it in other words, one wish after another; the nearest plan would be: {made.thought}"
         raise PlanError("it is not clear enough what is meant", hint=hint, code="unsure")
     return made
+
+
+def _others(network: Network, request: Request) -> Iterator[Plan]:
+    """What to do after a plan that did not do: the rules' for a form too small to read what was wrong, then samples."""
+    if network.form.name == "pointing":
+        with contextlib.suppress(PlanError):
+            yield Rules().plan(request)
+    for number in range(SAMPLES):
+        yield _answered(network, request, AGAIN, len(request.history) + number)[0]
+
+
+def _answered(network: Network, request: Request, temperature: float, seed: int) -> tuple[Plan, float]:
+    """A plan, and how likely it is."""
+    matcher = network.constraint.start(network.form.grammar(request))
+    found = answers(
+        network.start(request), [matcher], leans=[lean_of(network, request)], temperature=temperature, seed=seed,
+        max_tokens=MAX_TOKENS,
+    )[0]  # fmt: skip
+    if not found.whole:
+        raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
+    return network.form.read(network.text(found.ids), request), math.exp(sum(found.logps))
 
 
 def check_words(instruction: str) -> None:

@@ -118,9 +118,7 @@ class Json:
         cards, examples = _told(offered(request.tools, request.instruction), self.max_steps)
         given = "\n".join(["Given:", *(f"- {line}" for line in given_lines(request, self.pixels))])
         rules = f"{RULES}\n{frame.rule(frame.sides(request.image.size, True))}" if self.pixels else RULES
-        past = (
-            "\n".join(["Your earlier plans had problems:", *map(_bullet, request.history)]) if request.history else ""
-        )
+        past = "\n".join(["Your earlier plans had problems:", *map(_bullet, request.past)]) if request.past else ""
         last = f"{LAST}\nInstruction: {quoted(request.instruction)}"
         return "\n\n".join(part for part in (FIRST, cards, given, rules, examples, past, last) if part)
 

@@ -20,6 +20,7 @@ from lego.builder.planning import check_words
 from lego.builder.prompt import Json
 from lego.builder.rank import offered
 from lego.builder.served import TIMEOUT, Server, Unsupported, picture
+from lego.builder.talker import Served, Talker
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.problems import VERSION
 from lego.core.registry import Tool
@@ -47,6 +48,11 @@ class Remote:
         self.server = Server(url, key, timeout)
         self.name = self.server.name
         self._way = WAYS[0]
+
+    @property
+    def talker(self) -> Talker:
+        """The same model, asked in words."""
+        return Served(self.server)
 
     def plan(self, request: Request) -> Plan:
         """Write a workflow for the request; see `Builder.plan`."""

@@ -8,6 +8,7 @@ What is not explained is not planned: half an edit is a wrong edit.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,14 @@ QUESTION = re.compile(  # about the picture; "could you make it warmer?" and "ho
 )
 
 
+@dataclass(frozen=True)
+class Understood:
+    """A plan, and by step the clause that asks for it; "" where it cannot stand alone ("and brighter")."""
+
+    plan: Plan
+    said: Mapping[str, str]
+
+
 class Rules:
     """Plans by rules."""
 
@@ -38,13 +47,15 @@ class Rules:
 
     def plan(self, request: Request) -> Plan:
         """Write a workflow for the request; see `Builder.plan`."""
+        return self.read(request).plan
+
+    def read(self, request: Request) -> Understood:
+        """Return the plan with the words that each of its steps was made of; errors as `plan`."""
         if not request.instruction.strip():
             raise _refusal("the instruction is empty", "empty")
         if QUESTION.match(request.instruction):
             hint = "say what to do; 'describe the picture' tells what can be measured"
             raise PlanError("this is a question, and nothing is edited for it", hint=hint, code="question")
-        if request.history:
-            raise PlanError("the rules have no other plan", hint=request.history[-1], code="no_other_plan")
         tokens = tokens_of(request.instruction)
         if len(tokens) > MAX_WORDS:
             raise _refusal(f"the instruction has {len(tokens)} words, more than {MAX_WORDS}", "too_long")
@@ -100,8 +111,9 @@ class _Writer:
     last_target: str = ""
     result: str = ""
     told: list[str] = field(default_factory=list)  # results in words, which follow the picture
+    said: dict[str, str] = field(default_factory=dict)
 
-    def write(self, clauses: list[Clause]) -> Plan:
+    def write(self, clauses: list[Clause]) -> Understood:
         protected = ", ".join(c.keep for c in clauses if c.keep and not c.readings)
         for number, clause in enumerate(clauses):
             following = clauses[number + 1] if number + 1 < len(clauses) else None
@@ -112,11 +124,13 @@ class _Writer:
                 continue
             first = clauses[0].keep if clauses[0].keep and not clauses[0].readings else ""
             for reading in clause.readings:
-                self._write(self._inherit(reading, clause), keep or first)
+                alone = self._inherit(reading, clause)
+                self.said[self._write(alone, keep or first)] = clause.text if alone is reading and not keep else ""
         if not self.steps:
             raise _refusal("nothing is left to do", "nothing_to_do")
         results = tuple(ref for ref in (self.result, *self.told) if ref)
-        return Plan(Workflow(tuple(self.steps), results if len(results) > 1 else results[0]), "; ".join(self.thoughts))
+        workflow = Workflow(tuple(self.steps), results if len(results) > 1 else results[0])
+        return Understood(Plan(workflow, "; ".join(self.thoughts)), self.said)
 
     def _inherit(self, reading: Reading, clause: Clause) -> Reading:
         if clause.goes_on and not reading.target and self.last_target and mask_of(reading.tool):
@@ -124,7 +138,8 @@ class _Writer:
             return replace(reading, target=self.last_target)
         return reading
 
-    def _write(self, reading: Reading, keep: str) -> None:
+    def _write(self, reading: Reading, keep: str) -> str:
+        """Write the steps of a reading; return the id of the last one."""
         tool = reading.tool
         if wrong := faults(reading):
             raise PlanError(wrong[0], hint="give a value in that range", code="out_of_range")
@@ -156,6 +171,7 @@ class _Writer:
         args |= {name: escaped(value) for name, value in reading.args.items()}
         step = self._add(tool.name, {p.name: args[p.name] for p in tool.params if p.name in args})
         self._advance(tool, step)
+        return step
 
     def _advance(self, tool: Tool[..., Any], step: str) -> None:
         several = len(tool.outputs) > 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image as Pillow
 
-from lego.builder.served import TIMEOUT, Server, Unsupported, picture
+from lego.builder.frame import seen
+from lego.builder.loading import fetch
+from lego.builder.served import Server, Unsupported, picture
 from lego.core.errors import SettingsError
 from lego.core.values import Image
 
@@ -55,11 +57,11 @@ class Talker(Protocol):
 
 
 class Served:
-    """A model behind an OpenAI-compatible server; arguments and errors as in `lego.builder.served.Server`."""
+    """A model behind an OpenAI-compatible server."""
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = TIMEOUT) -> None:
-        self.server = Server(url, key, timeout)
-        self.name = self.server.name
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.name = server.name
 
     def say(
         self,
@@ -71,7 +73,10 @@ class Served:
         seed: int = 0,
     ) -> str:
         """See `Talker.say`; pictures are sent as PNG."""
-        content = [*(picture(shown(image), "PNG") for image in images), {"type": "text", "text": words}]
+        content = [
+            *(picture(seen(image, longest=LONG_SIDE), "PNG") for image in images),
+            {"type": "text", "text": words},
+        ]
         sampled = {"seed": seed, "top_p": TOP_P} if temperature else {}
         try:
             reply = self.server.complete(
@@ -87,19 +92,26 @@ class Loaded:
 
     Args:
         source, device: as in `lego.builder.local.Local`.
+        load, lock: where model and processor come from, for one that also plans; by default they are loaded anew.
 
     Raises:
         SettingsError: torch or transformers is not installed.
     """
 
-    def __init__(self, source: str | Path, device: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str | Path,
+        device: str | None = None,
+        load: Callable[[], tuple[Any, Any]] | None = None,
+        lock: threading.Lock | None = None,
+    ) -> None:
         missing = [name for name in MODULES if find_spec(name) is None]
         if missing:
             hint = "install the extra 'neural', or give a served model: http://localhost:8000/v1#model"
             raise SettingsError(f"the model '{source}' needs {', '.join(missing)}", hint=hint, code="not_installed")
         self.source, self.device = str(source), device
         self.name = str(source)
-        self._lock = threading.Lock()
+        self._load, self._lock = load or self._fetched, lock or threading.Lock()
         self._loaded: tuple[Any, Any] | None = None
 
     def say(
@@ -112,13 +124,15 @@ class Loaded:
         seed: int = 0,
     ) -> str:
         """See `Talker.say`; the same seed gives the same words."""
-        from lego.builder.local import fetch
-
         with self._lock:
-            if self._loaded is None:
-                fetched = fetch(self.source, self.device)
-                self._loaded = fetched.model, fetched.processor
-            return _generated(*self._loaded, words, [shown(image) for image in images], tokens, temperature, seed)
+            self._loaded = loaded = self._loaded or self._load()
+            return _generated(
+                *loaded, words, [seen(image, longest=LONG_SIDE) for image in images], tokens, temperature, seed
+            )
+
+    def _fetched(self) -> tuple[Any, Any]:
+        found = fetch(self.source, self.device)
+        return found.model, found.processor
 
 
 def _generated(
@@ -146,15 +160,8 @@ def open(name: str) -> Talker:
         SettingsError: there is none, or it cannot be loaded here.
     """
     if name.startswith(("http://", "https://")):
-        return Served(name)
+        return Served(Server(name))
     if "/" in name or Path(name).is_dir():
         return Loaded(name)
     hint = "http://server/v1#model, the folder of a vision-language model, or its hub id"
     raise SettingsError(f"there is no model '{name}' to talk to", hint=hint, code="unknown_model")
-
-
-def shown(image: Image) -> Pillow.Image:
-    """Return a picture as a talker sees it: RGB, its long side at most 1024 px."""
-    made = image.pil().convert("RGB")
-    made.thumbnail((LONG_SIDE, LONG_SIDE), Pillow.Resampling.LANCZOS)
-    return made

@@ -104,7 +104,7 @@ class Thinker:
             PlanError: the model cannot be asked at all.
         """
         if self.talker is None:
-            return self._looked_up(request.instruction)
+            return self.known(request.instruction)
         if not request.instruction.strip() or _concrete(request):
             return None
         asked = PROMPT.format(instruction=quoted(request.instruction))
@@ -113,8 +113,8 @@ class Thinker:
             return None
         return Thought(said, self.talker.name)
 
-    def _looked_up(self, instruction: str) -> Thought | None:
-        """The whole instruction is a concept, or some of its clauses are and the others stay."""
+    def known(self, instruction: str) -> Thought | None:
+        """Return what the table knows: the whole instruction is a concept, or some clauses are and the others stay."""
         whole = self._found(instruction)
         if whole:
             return whole

@@ -60,6 +60,8 @@ Seed = Annotated[int | None, typer.Option("--seed", help="0 to 2^32 - 1; the sam
 BuilderName = Annotated[str | None, typer.Option("--builder", help="Who plans; `lego doctor` shows the default.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Write a page with the picture of every step.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the workflow and the trace as JSON.")]
+Rounds = Annotated[int | None, typer.Option("--rounds", help="How often a critic may send a result round again.")]
+CriticName = Annotated[str | None, typer.Option("--critic", help="Who judges: pixels, or a model as for --builder.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds that the edit may take.")]
 
 
@@ -91,6 +93,8 @@ def edit(
     tools: ToolFiles = None,
     seed: Seed = None,
     builder: BuilderName = None,
+    rounds: Rounds = None,
+    critic: CriticName = None,
     timeout: Timeout = None,
     report: ReportFile = None,
     as_json: AsJson = False,
@@ -98,7 +102,7 @@ def edit(
     """Edit a picture as the words say."""
     _check_outputs(output, report, image, mask, reference)
     with Progress(as_json) as progress:
-        editor = _editor(builder, tools, progress, seed=seed, timeout=timeout)
+        editor = _editor(builder, tools, progress, seed=seed, timeout=timeout, rounds=rounds, critic=critic)
         result = editor.edit(image, instruction, mask=mask, box=_box(box), references=reference or ())
         _write(result, editor, output, report)
     _tell(result, output, report, as_json)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from lego.core import signature
+from lego.core.effects import Effect
 from lego.core.errors import StepError, ToolDefinitionError
 from lego.core.memory import CPU
 from lego.core.models import Pool
@@ -105,6 +106,7 @@ class Tool(Generic[P, R]):
         family: the module that it lives in.
         phrases: ways to ask for it in plain words.
         deterministic: False if the same arguments may give different results; then it is never cached.
+        effect: what it does that can be measured; None if nothing was declared.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Tool(Generic[P, R]):
         version: str,
         deterministic: bool,
         abstract: bool = False,
+        effect: Effect | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = function.__name__
@@ -127,10 +130,8 @@ class Tool(Generic[P, R]):
         self.line = found.line
         self.file = function.__code__.co_filename
         self.family = function.__module__.rpartition(".")[2]
-        self.scope = scope
-        self.phrases = phrases
-        self.version = version
-        self.deterministic = deterministic
+        self.scope, self.phrases, self.version = scope, phrases, version
+        self.deterministic, self.effect = deterministic, effect
         self.function = function
         self.engines: dict[str, Engine] = {}
         if not abstract:
@@ -337,6 +338,7 @@ def tool(
     version: str = "1",
     deterministic: bool = True,
     abstract: bool = False,
+    effect: str = "",
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -346,6 +348,7 @@ def tool(
     version: str = "1",
     deterministic: bool = True,
     abstract: bool = False,
+    effect: str = "",
 ) -> Any:
     """Register a function as a tool that every builder uses at once.
 
@@ -359,6 +362,7 @@ def tool(
         version: raise it when results change, so that cached ones are not served.
         deterministic: False if the same arguments may give different results.
         abstract: the function is only the card, and its body is never run; engines do the work, where they can run.
+        effect: what it does that a critic can measure, such as "+lightness" (see `lego.core.effects`).
 
     Raises:
         ToolDefinitionError: lists every fault of the function with its line.
@@ -374,9 +378,14 @@ def tool(
             faults.append(f"{found.line}: scope 'local' needs a parameter of type Mask and an output of type Image")
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", function.__name__) or function.__name__ in ("image", "mask"):
             faults.append(f"{found.line}: '{function.__name__}' cannot be a tool's name; use lower case, digits and _")
+        does = None
+        try:
+            does = Effect.read(effect) if effect else None
+        except ValueError as error:
+            faults.append(f"{found.line}: {error}")
         if faults:
             raise _faulty(f"tool '{function.__name__}'", function.__code__.co_filename, faults)
-        made: Tool[..., Any] = Tool(function, found, chosen, known, version, deterministic, abstract)
+        made: Tool[..., Any] = Tool(function, found, chosen, known, version, deterministic, abstract, does)
         registry.add(made)
         return made
 

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -30,6 +30,11 @@ class Settings:
 
     Attributes:
         builder: who plans.
+        critic: who judges results, where there are rounds.
+        rounds: how often a result may be sent round again.
+        strategy: "refine" goes on from a result that is on the way, "regenerate" always begins from the source.
+        think: put abstract instructions into concrete words before they are planned.
+        concepts: a file with looks and concepts of one's own, see docs/thinking.md.
         seed: of every run that is not given one.
         max_megapixels: larger pictures are refused before they are decoded.
         cache_memory_mb: budget of the cache in memory, in 2^20 bytes.
@@ -45,6 +50,11 @@ class Settings:
     """
 
     builder: Annotated[str, Field(min_length=1)] = "nano"
+    critic: Annotated[str, Field(min_length=1)] = "pixels"
+    rounds: Annotated[int, Field(ge=0, le=10)] = 0
+    strategy: Literal["refine", "regenerate"] = "refine"
+    think: bool = True
+    concepts: Path | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 100.0
     cache_memory_mb: Annotated[int, Field(ge=0)] = 1024

@@ -104,6 +104,28 @@ class StepFailed(Event):
 
 
 @dataclass(frozen=True)
+class Reviewed(Event):
+    """A critic judged the result of a round, the first of which is 0.
+
+    ``outcome``: "success", "refine" (``then`` is still to be done), "failed" or "missing". ``scores`` are 0..10 each,
+    ``value`` 0..100 is what the best round is chosen by; None where there are none. ``picture`` is the result's digest.
+    """
+
+    name = "reviewed"
+    round: int
+    critic: str
+    outcome: str
+    reason: str
+    then: str
+    findings: list[str]
+    scores: dict[str, float] | None
+    value: float | None
+    facts: dict[str, Any]
+    picture: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RunDone(Event):
     """The run is over: "done", "failed", "cancelled" or "timeout"."""
 

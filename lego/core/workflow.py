@@ -12,6 +12,7 @@ A reference is a whole string: ``$image``, ``$mask``, ``$s1`` (a step with one o
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -108,6 +109,31 @@ class Workflow:
     def json(self, indent: int | None = 2) -> str:
         """Return the workflow as JSON text, non-ASCII characters as they are."""
         return json.dumps(self.dump(), ensure_ascii=False, indent=indent)
+
+    def then(self, following: Workflow) -> Workflow:
+        """Return one workflow that goes on with the first result of this one where the other takes ``$image``.
+
+        The other's steps are numbered on; its results are those of the whole.
+        """
+        taken = {step.id for step in self.steps}
+        free = (name for n in itertools.count(len(taken) + 1) if (name := f"s{n}") not in taken)
+        names = {step.id: next(free) for step in following.steps}
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return type(value)(moved(item) for item in value)
+            found = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+            if found is None:
+                return value
+            if found[1] == "image":
+                return self.results[0]
+            name = f"${names.get(found[1], found[1])}"
+            return f"{name}.{found[2]}" if found[2] else name
+
+        steps = [
+            Step(names[s.id], s.tool, {name: moved(value) for name, value in s.args.items()}) for s in following.steps
+        ]
+        return Workflow((*self.steps, *steps), moved(following.result), (*self.notes, *following.notes))
 
     def check(self, registry: Registry, given: Mapping[str, str] | None = None) -> list[Problem]:
         """Return every problem at once; never raises.

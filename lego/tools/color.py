@@ -48,6 +48,7 @@ COLOUR_CHROMA = 18.0  # and from which it surely has
 
 
 @tool(
+    effect="+warmth",
     phrases={
         "暖色": {"temperature": 30}, "冷色": {"temperature": -30},
         "warm up": {"temperature": 30}, "warm": {"temperature": 30}, "warmer": {"temperature": 30},
@@ -86,6 +87,7 @@ def temperature(
 
 
 @tool(
+    effect="+magenta",
     phrases={
         "tint": {}, "more magenta": {"tint": 25}, "magenta tint": {"tint": 25}, "less green": {"tint": 25},
         "more green": {"tint": -25}, "green tint": {"tint": -25}, "greener": {"tint": -25},
@@ -144,6 +146,7 @@ def white_balance(image: Image, mask: Mask | None = None, amount: Share = 0.8) -
 
 
 @tool(
+    effect="+saturation",
     phrases={
         "saturate": {"saturation": 30}, "more saturated": {"saturation": 30}, "more saturation": {"saturation": 30},
         "increase saturation": {"saturation": 30}, "boost saturation": {"saturation": 30}, "saturation": {},
@@ -165,6 +168,7 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
 
 
 @tool(
+    effect="+saturation",
     phrases={
         "vibrance": {}, "more vibrance": {"vibrance": 40}, "vibrant": {"vibrance": 40},
         "more vibrant": {"vibrance": 40}, "enhance colors": {"vibrance": 40}, "improve colors": {"vibrance": 30},
@@ -192,6 +196,7 @@ def _vivid(pixels: Pixels, amount: float) -> Plane:
 
 
 @tool(
+    effect="color",
     phrases=[
         "turn {target} {color}", "make {target} {color}", "color {target} {color}", "recolor {target} {color}",
         "recolor {target} to {color}", "paint {target} {color}", "dye {target} {color}", "tint {target} {color}",
@@ -286,6 +291,7 @@ def _relit(light: Plane, level: float, aim: float, keep: float) -> Plane:
 
 
 @tool(
+    effect="-saturation",
     phrases={
         "black and white": {}, "black & white": {}, "b&w": {}, "bw": {}, "monochrome": {}, "grayscale": {},
         "greyscale": {}, "gray scale": {}, "colorless": {}, "drain color": {}, "remove color": {},
@@ -335,6 +341,7 @@ def color_pop(image: Image, mask: Mask, amount: Share = 1.0) -> Image:
 
 
 @tool(
+    effect="+warmth",
     phrases={
         "sepia": {"amount": 0.8}, "sepia tone": {"amount": 0.8}, "sepia toned": {"amount": 0.8},
         "brown toned": {"amount": 0.7}, "old photo": {"amount": 0.8}, "棕褐色": {"amount": 0.8},

@@ -37,6 +37,7 @@ DIRECTION = "0 runs from top to bottom, 90 from left to right, 180 from bottom t
 
 
 @tool(
+    effect="gone",
     phrases=[
         "remove", "erase", "delete", "get rid of", "take out", "take away", "clean up", "wipe out", "clear away",
         "inpaint", "去掉", "移除", "删除", "去除", "擦除", "消除", "抹掉", "把{target}去掉", "把{target}移除",
@@ -165,6 +166,7 @@ def widen(core: patchmatch.Bools, grow: float) -> patchmatch.Bools:
 
 
 @tool(
+    effect="color",
     phrases={
         "replace {target} with {color}": {}, "fill {target} with {color}": {},
         "paint over {target} with {color}": {}, "fill {target} in {color}": {}, "swap {target} for {color}": {},

@@ -36,6 +36,7 @@ CELLS_OF_MOSAIC = 50  # across a whole picture, where the effect is meant and no
 
 
 @tool(
+    effect="-sharpness",
     phrases={
         "blur": {"radius": 1.2}, "blur out": {"radius": 1.6}, "blurry": {"radius": 1.2}, "blurred": {"radius": 1.2},
         "out of focus": {"radius": 1.2}, "defocus": {"radius": 1.2}, "soften": {"radius": 0.4},
@@ -83,6 +84,7 @@ def _smeared(image: Image, mask: Mask | None, smear: Callable[[NDArray[Any]], ND
 
 
 @tool(
+    effect="-sharpness",
     phrases={
         "motion blur": {"length": 4.0}, "add motion blur": {"length": 4.0}, "blur motion": {"length": 4.0},
         "speed blur": {"length": 6.0}, "motion blur at {angle} degrees": {"length": 4.0},
@@ -116,6 +118,7 @@ def motion_blur(
 
 
 @tool(
+    effect="+sharpness",
     phrases={
         "sharpen": {"amount": 0.6}, "sharper": {"amount": 0.6}, "sharpness": {"amount": 0.6}, "crisp": {"amount": 0.5},
         "unsharp mask": {"amount": 0.6}, "锐化": {"amount": 0.6}, "更锐利": {"amount": 0.6}, "锐利": {"amount": 0.6},
@@ -142,6 +145,7 @@ def sharpen(
 
 
 @tool(
+    effect="-grain",
     phrases={
         "denoise": {"strength": 0.5}, "noise reduction": {"strength": 0.5}, "reduce noise": {"strength": 0.5},
         "remove noise": {"strength": 0.6}, "clean noise": {"strength": 0.5}, "less noisy": {"strength": 0.5},
@@ -212,6 +216,7 @@ def _without_weak_frequencies(planes: Plane, threshold: np.float32) -> Plane:
 
 
 @tool(
+    effect="-lightness",
     phrases={
         "vignette": {"amount": 0.5}, "add vignette": {"amount": 0.5}, "darken corners": {"amount": 0.5},
         "dark corners": {"amount": 0.5}, "darken edges": {"amount": 0.5}, "暗角": {"amount": 0.5},
@@ -238,6 +243,7 @@ def vignette(
 
 
 @tool(
+    effect="+grain",
     phrases={
         "grain": {"amount": 0.35}, "film grain": {"amount": 0.35}, "add grain": {"amount": 0.35},
         "add film grain": {"amount": 0.35}, "grainy": {"amount": 0.45}, "grainier": {"amount": 0.45},
@@ -274,6 +280,7 @@ def film_noise(seed: int, shape: tuple[int, int], size: float) -> Plane:
 
 
 @tool(
+    effect="-sharpness",
     phrases={
         "pixelate": {}, "pixelated": {}, "pixelize": {}, "mosaic": {}, "censor": {}, "anonymize": {},
         "make {target} pixelated": {}, "make {target} unrecognizable": {}, "马赛克": {},

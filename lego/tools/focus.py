@@ -27,6 +27,7 @@ EDGES = 98  # percentile of gradients from which the blur is measured
 
 
 @tool(
+    effect="+sharpness",
     phrases={
         "deblur": {"amount": 0.8}, "unblur": {"amount": 0.8}, "remove blur": {"amount": 0.8},
         "fix blur": {"amount": 0.8},

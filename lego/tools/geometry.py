@@ -261,6 +261,7 @@ def _lines(pixels: Pixels) -> tuple[NDArray[np.float64], NDArray[np.float64], in
 
 
 @tool(
+    effect="mirror",
     scope="geometric",
     phrases={
         "flip": {}, "mirror": {}, "flip horizontally": ACROSS, "mirror horizontally": ACROSS, "flip left right": ACROSS,

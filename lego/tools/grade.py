@@ -26,6 +26,7 @@ S_CURVE = (0, 0, 64, 54, 192, 203, 255, 255)
 
 
 @tool(
+    effect="+lightness",
     phrases={
         "whites": {}, "make whites brighter": {"whites": 40}, "make whites whiter": {"whites": 40},
         "pull whites down": {"whites": -40}, "bring whites down": {"whites": -40},
@@ -51,6 +52,7 @@ def whites(image: Image, mask: Mask | None = None, whites: Percent = 40.0) -> Im
 
 
 @tool(
+    effect="+lightness",
     phrases={
         "blacks": {}, "make blacks deeper": {"blacks": -40}, "make blacks darker": {"blacks": -40},
         "make blacks blacker": {"blacks": -40}, "pull blacks down": {"blacks": -40},
@@ -152,6 +154,7 @@ def measured_ends(image: Image, mask: Mask | None) -> tuple[int, int]:
 
 
 @tool(
+    effect="-contrast",
     phrases={
         "fade": {"amount": 0.5}, "fade colors": {"amount": 0.5}, "lifted blacks": {"amount": 0.5},
         "lift blacks": {"amount": 0.5}, "milky blacks": {"amount": 0.6}, "faded blacks": {"amount": 0.5},

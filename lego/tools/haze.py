@@ -22,6 +22,7 @@ NO_HAZE = 0.06  # of the light is veiled in a clear picture
 
 
 @tool(
+    effect="+contrast",
     phrases={
         "dehaze": {"dehaze": 70}, "remove haze": {"dehaze": 80}, "remove fog": {"dehaze": 90}, "defog": {"dehaze": 80},
         "clear haze": {"dehaze": 80}, "clear fog": {"dehaze": 80}, "reduce haze": {"dehaze": 50},

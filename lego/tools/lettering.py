@@ -53,6 +53,7 @@ _TAKE = [
 
 
 @tool(
+    effect="gone",
     phrases=[
         *_TAKE, "take text off", "clean text off", "wipe text off", "remove text {target}", "remove words {target}",
         "erase text {target}", "erase words {target}", "delete text {target}", "delete words {target}",
@@ -105,6 +106,7 @@ def remove_text(
 
 
 @tool(
+    effect="text",
     phrases=[
         "replace text {old} with {new}", "replace {old} with {new}", "replace words {old} with {new}",
         "replace {old} by {new}", "change text {old} to {new}", "change text from {old} to {new}",

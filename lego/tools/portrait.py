@@ -30,6 +30,7 @@ ROUND = 0.55  # of the circle about it that a pupil fills at least
 
 
 @tool(
+    effect="-grain",
     phrases={
         "smooth skin": {"amount": 0.6}, "soften skin": {"amount": 0.5}, "retouch skin": {"amount": 0.6},
         "skin smoothing": {"amount": 0.6}, "smooth face": {"amount": 0.6}, "smooth out skin": {"amount": 0.6},

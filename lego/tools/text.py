@@ -42,6 +42,7 @@ class Layout(NamedTuple):
 
 
 @tool(
+    effect="text",
     phrases={
         "add text": {}, "write": {}, "add words": {}, "add caption": {}, "caption": {}, "put text": {}, "put words": {},
         "add title": {"size": 12.0}, "add label": {}, "添加文字": {}, "加文字": {}, "写上": {},

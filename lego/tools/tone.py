@@ -30,6 +30,7 @@ CLARITY_EDGE = 0.02  # variance of L (0..1) that counts as an edge: along a skyl
 
 
 @tool(
+    effect="+lightness",
     phrases={
         "brighten": {"exposure": 0.6}, "brighter": {"exposure": 0.6}, "lighten": {"exposure": 0.5},
         "lighter": {"exposure": 0.5}, "more exposure": {"exposure": 0.6}, "overexpose": {"exposure": 1.0},
@@ -64,6 +65,7 @@ def _bent(x: NDArray[Any], slope: float) -> NDArray[Any]:
 
 
 @tool(
+    effect="+lightness",
     phrases={
         "brightness": {}, "more brightness": {"brightness": 20}, "increase brightness": {"brightness": 20},
         "raise brightness": {"brightness": 20}, "reduce brightness": {"brightness": -20},
@@ -78,6 +80,7 @@ def brightness(image: Image, mask: Mask | None = None, brightness: Percent = 20.
 
 
 @tool(
+    effect="+contrast",
     phrases={
         "contrast": {"contrast": 25}, "more contrast": {"contrast": 25}, "increase contrast": {"contrast": 25},
         "boost contrast": {"contrast": 30}, "add contrast": {"contrast": 25}, "raise contrast": {"contrast": 25},
@@ -107,6 +110,7 @@ def contrast(image: Image, mask: Mask | None = None, contrast: Percent = 20.0) -
 
 
 @tool(
+    effect="+lightness",
     phrases={
         "brighten shadows": {"shadows": 45}, "lift shadows": {"shadows": 45}, "open shadows": {"shadows": 45},
         "lighten shadows": {"shadows": 45}, "raise shadows": {"shadows": 45}, "recover shadows": {"shadows": 50},
@@ -132,6 +136,7 @@ def shadows(image: Image, mask: Mask | None = None, shadows: Percent = 40.0) -> 
 
 
 @tool(
+    effect="+lightness",
     phrases={
         "recover highlights": {"highlights": -50}, "lower highlights": {"highlights": -45},
         "reduce highlights": {"highlights": -45}, "darken highlights": {"highlights": -45},
@@ -173,6 +178,7 @@ def _step(x: Plane, start: float, end: float) -> Plane:
 
 
 @tool(
+    effect="+sharpness",
     phrases={
         "clarity": {"clarity": 30}, "more clarity": {"clarity": 30}, "add clarity": {"clarity": 30},
         "local contrast": {"clarity": 30}, "crisper": {"clarity": 25}, "more detail": {"clarity": 30},

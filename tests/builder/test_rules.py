@@ -312,12 +312,6 @@ def test_a_tool_that_was_taken_off_the_offer_is_not_planned() -> None:
         plan("blur the sky")
 
 
-def test_a_plan_that_failed_is_not_made_again() -> None:
-    request = Request(PICTURE, "flip it", tuple(registry), history=("s1: no such tool",))
-    with pytest.raises(PlanError, match="no other plan"):
-        builder.open("rules").plan(request)
-
-
 def test_unknown_builders_are_refused() -> None:
     with pytest.raises(SettingsError, match="oracle"):
         builder.open("oracle")

@@ -75,7 +75,7 @@ def read(image: Image) -> tuple[Line, ...]:
     """
     if not available():
         raise RefusedError(
-            "text cannot be read: the reader is not installed", hint=HINT, code="not_found", confidence=0.0
+            "text cannot be read: the reader is not installed", hint=HINT, code="no_reader", confidence=0.0
         )
     if min(image.size) < SMALLEST:
         return ()
@@ -101,7 +101,7 @@ def _reader() -> Any:
     folder = Path(str(rapidocr.__file__)).parent / "models"
     files = {name: next(iter(sorted(folder.glob(pattern))), None) for name, pattern in NAMES.items()}
     if None in files.values():
-        raise RefusedError("text cannot be read: the reader's models are missing", hint=HINT, code="not_found")
+        raise RefusedError("text cannot be read: the reader's models are missing", hint=HINT, code="no_reader")
     paths = {f"{name}.model_path": str(path) for name, path in files.items()}
     return rapidocr.RapidOCR(params={"Global.log_level": "critical", "Global.text_score": LIST_FROM, **paths})
 

@@ -1,0 +1,350 @@
+"""The critic that needs no model: it reads the user's words by the rules, and measures whether the picture shows it.
+
+What the words ask for is read anew, not taken from the plan: so a plan that means something else is found out. A
+tool's card says what can be measured (`lego.core.effects`); of a tool that says nothing only a change can be seen.
+Where the rules do not understand the words, or nothing can be measured, the verdict is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from lego.builder import measures
+from lego.builder.base import Request, Review
+from lego.builder.measures import Pair
+from lego.builder.rules import Rules, Understood
+from lego.builder.thinking import Thinker
+from lego.builder.verdict import HIGHEST, Outcome, Scores, Verdict
+from lego.core.effects import MEASURES
+from lego.core.errors import LegoError, PlanError
+from lego.core.registry import Tool
+from lego.core.steps import Step
+from lego.core.values import Mask
+from lego.core.workflow import Workflow
+
+Status: TypeAlias = Literal["met", "omitted", "wrong", "unknown"]
+SEEN = 0.01  # share of a place that must change visibly for an edit to be there
+STILL = 0.35  # share of a thing's own pixels that may look as before after its removal: shadows and what is alike
+UNFIT = 3.0  # standard deviations by which a filled place may differ from its surroundings
+SPILL = 0.002  # share of the pixels elsewhere that may have changed: outlines found twice differ by a few
+ROOM = 0.02  # of the long side: how far around the place that was meant an edit may reach
+WIDENED = 2  # times what a step is told to widen its mask by: for shadows that hug a thing
+PALED, GAUDY = 0.4, 2.5  # times the colourfulness that it had
+TINGED = 8.0  # Lab units by which the mean colour may move where nobody asked for colour
+COLORFUL = 4.0  # mean chroma from which on there is colour to lose
+UNASKED, TRACED = 4.0, 5.0  # the most that is given where something was changed unasked, where the work shows
+RATIO = 0.03  # by which sides may miss a ratio that was asked for
+WAYS = {
+    "lightness": ("lighter", "darker"), "contrast": ("richer in contrast", "flatter"),
+    "saturation": ("more colourful", "paler"), "warmth": ("warmer", "cooler"),
+    "magenta": ("more magenta", "greener"), "sharpness": ("sharper", "softer"), "grain": ("grainier", "cleaner"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What the words ask for: a step that makes a picture, where, and the clause that says so.
+
+    Attributes:
+        mask: the reference to where; "" for the whole picture.
+        place: that place in the source; None for the whole picture, or if it cannot be found.
+    """
+
+    step: Step
+    tool: Tool[..., Any]
+    said: str
+    mask: str = ""
+    place: Mask | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.tool.effect.kind if self.tool.effect else ""
+
+    @property
+    def sign(self) -> int:
+        """Which way its measure is to go."""
+        own = self.tool.param(self.tool.name)
+        value = self.step.args.get(self.tool.name, own.default if own else 0)
+        turned = own is not None and (own.low or 0) < 0 and isinstance(value, int | float) and value < 0
+        return (self.tool.effect.sign if self.tool.effect else 1) * (-1 if turned else 1)
+
+    @property
+    def where(self) -> str:
+        return f"the place of '{self.said or self.tool.name}'" if self.mask else "the picture"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of a deed; without one, of the rest of the picture: then it says which score that spoils."""
+
+    status: Status
+    sentence: str = ""
+    deed: Deed | None = None
+    spoils: Literal["", "restraint", "naturalness", "cleanness"] = ""
+
+
+class Observer:
+    """The critic "pixels"; see `lego.builder.critic.Critic`.
+
+    ``scores``: success is 10 times the share of what could be checked and was met; restraint 10, or 4 where anything
+    was changed unasked, less 20 times the share of pixels that changed where they should not; naturalness 10, or 5
+    where a filled place does not fit; cleanness 10, or 5 with a seam; both 0 for what is no picture.
+
+    Args:
+        thinker: knows what abstract words mean.
+    """
+
+    name = "pixels"
+
+    def __init__(self, thinker: Thinker | None = None) -> None:
+        self.thinker = thinker or Thinker()
+
+    def review(self, review: Review) -> Verdict:
+        """Measure a result; see `Critic.review`."""
+        if not measures.sane(review.after) and measures.sane(review.before):
+            wrong = Check("wrong", "the result is all but one colour")
+            return _verdict([wrong], Scores(0, 0, 0, 0))
+        if review.after.digest == review.before.digest:
+            return _verdict([Check("omitted", "nothing was changed")], Scores(0, HIGHEST, HIGHEST, HIGHEST))
+        try:
+            understood = self._understood(review.request)
+        except PlanError as error:
+            return Verdict("missing", f"the words are not understood by the rules: {error.message}")
+        deeds = list(_deeds(understood, review))
+        if review.before.size != review.after.size or any(deed.tool.scope == "geometric" for deed in deeds):
+            checks = [_reshaped(deed, review) for deed in deeds]
+            if not any(deed.tool.scope == "geometric" for deed in deeds):
+                width, height = review.after.size
+                told = f"the picture is now {width} x {height}, which nobody asked for"
+                checks.append(Check("wrong", told, spoils="restraint"))
+            return _verdict(checks, _scores(checks, 0.0))
+        pair = Pair(review.before, review.after)
+        pairs = [pair, *_steps(review)] if len(deeds) > 1 else [pair]
+        checks = [_checked(deed, pairs, review) for deed in deeds]
+        share = _spilled(deeds, pair)
+        checks += [*_elsewhere(share), *_unasked(deeds, pair), *(c for deed in deeds for c in _traces(deed, pair))]
+        return _verdict(checks, _scores(checks, share))
+
+    def _understood(self, request: Request) -> Understood:
+        request = replace(request, history=())
+        thought = self.thinker.known(request.instruction)
+        return Rules().read(replace(request, instruction=thought.concrete) if thought else request)
+
+
+def _deeds(understood: Understood, review: Review) -> Iterator[Deed]:
+    """What the words ask for, with its places looked for in the source."""
+    workflow, tools = understood.plan.workflow, {tool.name: tool for tool in review.request.tools}
+    for step in workflow.steps:
+        tool = tools[step.tool]
+        if not any(output.kind == "image" for output in tool.outputs):
+            continue
+        name = next((p.name for p in tool.params if p.kind == "mask" and p.name in step.args), "")
+        mask = str(step.args[name]) if name else ""
+        place = _found(workflow, mask, review) if mask else None
+        yield Deed(step, tool, understood.said.get(step.id, ""), mask, place)
+
+
+def _steps(review: Review) -> Iterator[Pair]:
+    """The steps of the plan, as far as they keep the picture's size."""
+    for before, after in review.steps:
+        if before.size == after.size == review.before.size:
+            yield Pair(before, after)
+
+
+def _found(workflow: Workflow, mask: str, review: Review) -> Mask | None:
+    try:
+        found = review.run(Workflow(workflow.steps, mask), review.request.values)[0]
+    except LegoError:
+        return None
+    return found if isinstance(found, Mask) and found.size == review.before.size else None
+
+
+def _checked(deed: Deed, pairs: Sequence[Pair], review: Review) -> Check:
+    """Hold a deed against the picture; ``pairs``: source and result, then the steps of a plan of several."""
+    pair = pairs[0]
+    if deed.mask and deed.place is None:
+        return Check("unknown", deed=deed)
+    if deed.kind in MEASURES and "kelvin" not in deed.step.args:
+        return _measured(deed, pairs)
+    if deed.kind == "gone" and deed.place is not None:
+        return _gone(deed, deed.place, pair)
+    if deed.kind == "color":
+        return _colored(deed, pairs)
+    if deed.kind == "text":
+        return _readable(deed, review)
+    if deed.kind == "mirror":
+        right = measures.mirrored(pair, deed.step.args.get("direction") == "vertical")
+        return Check("met" if right else "wrong", "the picture is not mirrored", deed)
+    there = measures.seen(pair, deed.place if deed.tool.scope == "local" else None) >= SEEN
+    return Check("met" if there else "omitted", f"nothing was done in {deed.where}", deed)
+
+
+def _measured(deed: Deed, pairs: Sequence[Pair]) -> Check:
+    """Does the measure go the right way: in all, or in a step of the plan where others may hide it?"""
+    values = pairs[0].measured(deed.kind, deed.place)
+    if values is None:
+        return Check("unknown", deed=deed)
+    way = measures.moved(deed.kind, *values)
+    told = f"{deed.kind} {values[0]:.1f} before, {values[1]:.1f} after"
+    later = (found for pair in pairs[1:] if (found := pair.measured(deed.kind, deed.place)))
+    if way == deed.sign or any(measures.moved(deed.kind, *found) == deed.sign for found in later):
+        return Check("met", told, deed)
+    wanted = WAYS[deed.kind][0 if deed.sign > 0 else 1]
+    if way:
+        return Check("wrong", f"{deed.where} should become {wanted} and did the opposite ({told})", deed)
+    bound = _at_its_end(deed, values[0])
+    return Check(
+        "unknown" if bound else "omitted", f"{deed.where} should become {wanted} and hardly did ({told})", deed
+    )
+
+
+def _at_its_end(deed: Deed, before: float) -> bool:
+    """Can the measure not go much further: no colour to lose, no noise to take away?"""
+    return deed.sign < 0 and before < {"saturation": 2.0, "grain": 1.0, "sharpness": 0.5, "contrast": 2.0}.get(
+        deed.kind, 0.0
+    )
+
+
+def _gone(deed: Deed, place: Mask, pair: Pair) -> Check:
+    left = measures.remains(pair, place)
+    if left is None:
+        there = measures.seen(pair, place) < SEEN
+        return Check("omitted" if there else "met", f"nothing was taken out of {deed.where}", deed)
+    told = f"{left:.0%} of it look as before"
+    return Check("omitted" if left > STILL else "met", f"what was to be removed is still there ({told})", deed)
+
+
+def _colored(deed: Deed, pairs: Sequence[Pair]) -> Check:
+    name = next((p.name for p in deed.tool.params if p.format == "color" and p.name in deed.step.args), "")
+    found = measures.color_of(pairs[0], deed.place)
+    if not name or found is None:
+        return Check("unknown", deed=deed)
+    color = str(deed.step.args[name])
+    later = (made for pair in pairs[1:] if (made := measures.color_of(pair, deed.place)))
+    if measures.is_color(found[1], color) or any(measures.is_color(made[1], color) for made in later):
+        return Check("met", deed=deed)
+    changed = float(abs(found[1] - found[0]).max()) > measures.STEP
+    return Check("wrong" if changed else "omitted", f"{deed.where} did not get the colour {color}", deed)
+
+
+def _readable(deed: Deed, review: Review) -> Check:
+    name = next((p.name for p in reversed(deed.tool.params) if p.format == "text" and p.name in deed.step.args), "")
+    text = str(deed.step.args.get(name, "")).replace('"', "")
+    finder = next((t for t in review.request.tools if any(p.format == "target" for p in t.params)), None)
+    if not text or finder is None:
+        return Check("unknown", deed=deed)
+    target = next(p.name for p in finder.params if p.format == "target")
+    image = next(p.name for p in finder.params if p.kind == "image")
+    look = Workflow((Step("s1", finder.name, {image: "$image", target: f'"{text}"'}),), "$s1")
+    try:
+        found = review.run(look, {"image": review.after})[0]
+    except LegoError as error:
+        status: Status = "wrong" if error.code == "not_found" else "unknown"
+        return Check(status, f'the text "{text}" cannot be read in the picture', deed)
+    there = isinstance(found, Mask) and found.box is not None
+    return Check("met" if there else "wrong", f'the text "{text}" cannot be read in the picture', deed)
+
+
+def _reshaped(deed: Deed, review: Review) -> Check:
+    """Of a deed beside one that changes the shape of the picture only the shape is judged."""
+    if deed.tool.scope != "geometric":
+        return Check("unknown", deed=deed)
+    if deed.kind == "mirror" and review.before.size == review.after.size:
+        return _checked(deed, [Pair(review.before, review.after)], review)
+    width, height = review.after.size
+    args = deed.step.args
+    for param in deed.tool.params:
+        if param.format == "ratio" and isinstance(args.get(param.name), str):
+            wide, high = (float(side) for side in args[param.name].split(":"))
+            if abs(width / height / (wide / high) - 1) > RATIO + 1 / min(width, height):
+                return Check("wrong", f"the picture is {width} x {height} and not {args[param.name]}", deed)
+    turned = args.get("angle")
+    if deed.tool.name == "rotate" and isinstance(turned, int | float) and turned % 180 == 90:
+        right = review.before.size == (height, width)
+        return Check("met" if right else "wrong", "the picture was not turned", deed)
+    return Check("met", deed=deed)
+
+
+def _spilled(deeds: Sequence[Deed], pair: Pair) -> float:
+    """Share of the pixels away from all places that changed; 0 where an edit may be anywhere."""
+    places = [deed.place for deed in deeds]
+    if not deeds or any(deed.tool.scope != "local" or deed.place is None for deed in deeds):
+        return 0.0
+    union = next(iter(places))
+    assert union is not None
+    for place in places[1:]:
+        assert place is not None
+        union = union | place
+    grows = [float(deed.step.args.get("grow", p.default)) for deed in deeds if (p := deed.tool.param("grow"))]
+    reach = round(ROOM * max(pair.before.size))
+    reach += math.ceil(WIDENED * max(grows, default=0.0) * math.sqrt(union.share * union.pixels.size))
+    return measures.spilled(pair, union, reach)
+
+
+def _elsewhere(share: float) -> list[Check]:
+    sentence = f"{share:.1%} of the picture changed where nothing was to be done"
+    return [Check("wrong", sentence, spoils="restraint")] if share > SPILL else []
+
+
+def _unasked(deeds: Sequence[Deed], pair: Pair) -> Iterator[Check]:
+    """What changed in the whole picture that no deed explains; nothing is said where a deed might do anything."""
+    if not deeds or any(not deed.kind for deed in deeds):
+        return
+    kinds = {deed.kind for deed in deeds}
+    if not kinds & {"saturation", "color", "warmth", "magenta", "text"}:
+        old, new = pair.measured("saturation", None) or (0.0, 0.0)
+        if max(old, new) > COLORFUL and not PALED * old <= new <= GAUDY * old:
+            yield _uncalled(f"the colours became {'paler' if new < old else 'gaudy'}")
+        for name in ("warmth", "magenta"):
+            old, new = pair.measured(name, None) or (0.0, 0.0)
+            if abs(new - old) > TINGED:
+                yield _uncalled(f"the picture became {WAYS[name][new < old]}")
+    if "mirror" not in kinds and "gone" not in kinds:
+        for vertical in (False, True):
+            if measures.mirrored(pair, vertical, clearly=True):
+                yield _uncalled("the picture was mirrored")
+
+
+def _uncalled(what: str) -> Check:
+    return Check("wrong", f"{what}, which nobody asked for", spoils="restraint")
+
+
+def _traces(deed: Deed, pair: Pair) -> Iterator[Check]:
+    """Traces of the work: a filled place that does not fit, a seam."""
+    if deed.kind != "gone" or deed.place is None:
+        return
+    if measures.misfit(pair, deed.place) > UNFIT:
+        yield Check("wrong", f"what fills {deed.where} does not fit its surroundings", spoils="naturalness")
+    if measures.seam(pair, deed.place) > measures.STEP:
+        yield Check("wrong", f"there is a seam around {deed.where}", spoils="cleanness")
+
+
+def _scores(checks: Sequence[Check], spilled: float) -> Scores | None:
+    known = [check for check in checks if check.deed and check.status != "unknown"]
+    spoilt = {check.spoils for check in checks}
+    if not known and spoilt <= {""}:
+        return None
+    success = HIGHEST * sum(check.status == "met" for check in known) / len(known) if known else 0.0
+    restraint = max(0.0, (UNASKED if "restraint" in spoilt else HIGHEST) - 20 * spilled)
+    natural, clean = (TRACED if name in spoilt else HIGHEST for name in ("naturalness", "cleanness"))
+    return Scores(success, restraint, natural, clean)
+
+
+def _verdict(checks: Sequence[Check], scores: Scores | None) -> Verdict:
+    faults = [check for check in checks if check.status in ("omitted", "wrong")]
+    met = [check for check in checks if check.status == "met"]
+    findings = tuple(check.sentence for check in faults)
+    facts: dict[str, Any] = {"checks": [[c.deed.tool.name if c.deed else "", c.status, c.sentence] for c in checks]}
+    facts["blamed"] = [c.deed.tool.name for c in faults if c.deed]
+    if not faults and not met:
+        return Verdict("missing", "nothing that was asked for can be measured", facts=facts)
+    if not faults:
+        return Verdict("success", f"{len(met)} of {len(met)} wishes can be seen", scores=scores, facts=facts)
+    left = [check.deed.said for check in faults if check.deed]
+    then = ", then ".join(filter(None, left))
+    going = bool(met) and all(check.status == "omitted" for check in faults) and all(left)
+    outcome: Outcome = "refine" if going else "failed"
+    return Verdict(outcome, "; ".join(findings), then if going else "", findings, scores, facts)
