@@ -46,7 +46,7 @@ def plan(
     """Count how many instructions a builder plans as their writers meant."""
     from lego.rl.bench import plan as planning
 
-    editor = _editor(builder, tools)
+    editor = _editor(Settings.load({"builder": builder}), tools)
     outcomes = list(planning.run(editor.builder, file, editor.registry))
     if as_json:
         for o in outcomes:
@@ -72,7 +72,10 @@ def run(
     group: Group = "",
     limit: Limit = 0,
     workers: Workers = 1,
-    rounds: Annotated[int, typer.Option("--rounds", min=0, help="Rounds in which a critic may ask for more.")] = 0,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=0, max=10, help="How often a critic may send a result round again.")
+    ] = None,
+    critic: Annotated[str | None, typer.Option("--critic", help="Who judges between the rounds.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of every edit, 0 to 2^32 - 1.")] = None,
     baseline: Annotated[str, typer.Option("--baseline", help="'nothing': the result is the source.")] = "",
     name: Annotated[str, typer.Option("--name", help="Of the editor's folder, where the suite has one.")] = "",
@@ -89,9 +92,9 @@ def run(
         from lego.rl.bench.items import plain
 
         plain(name, "--name")
-    settings = Settings.load({"seed": seed})
-    editor = None if baseline else _editor(builder, tools)
-    way = running.Way(editor, settings.seed, rounds)
+    settings = Settings.load({"builder": builder, "seed": seed, "rounds": rounds, "critic": critic})
+    editor = None if baseline else _editor(settings, tools)
+    way = running.Way(editor, settings.seed, 0 if baseline else settings.rounds)
     with _Bar() as bar:
         counts = running.run(found, items, way, out, name=name, workers=workers, again=again, listen=bar)
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
@@ -222,10 +225,10 @@ def _mode(name: str) -> Mode:
     raise SettingsError(f"there is no mode '{name}'", where="--mode", hint=" or ".join(MODES), code="unknown_mode")
 
 
-def _editor(builder: str | None, files: list[Path] | None) -> Editor:
+def _editor(settings: Settings, files: list[Path] | None) -> Editor:
     from lego.editor import Editor
 
-    editor = Editor(settings=Settings.load({"builder": builder}))
+    editor = Editor(settings=settings)
     for file in files or ():
         editor.registry.load(file)
     return editor

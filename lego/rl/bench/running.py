@@ -47,6 +47,7 @@ class Run(BaseModel):
     builder: str
     seed: int
     rounds: int = 0
+    critic: str = ""
     seconds: float
     version: str
     error: str = ""
@@ -65,6 +66,11 @@ class Way:
     def builder(self) -> str:
         """Who plans."""
         return self.editor.builder.name if self.editor else NOTHING
+
+    @property
+    def critic(self) -> str:
+        """Who judges between the rounds; "" without them."""
+        return self.editor.critic.name if self.editor and self.rounds else ""
 
 
 def run(
@@ -88,7 +94,7 @@ def run(
 
     Raises:
         RecordError: results cannot be written, another process is writing them, the folder holds those of another
-            builder, seed or number of rounds, or the data set is broken.
+            builder, seed, critic or number of rounds, or the data set is broken.
     """
     home = out / (name or folder_name(way.builder)) if suite.nested else out
     with Ledger(home / LOG, Run) as log:
@@ -174,9 +180,10 @@ def _finished(line: Run | None, place: Path, again: bool) -> bool:
 
 def _check_same(known: Any, way: Way, home: Path) -> None:
     for line in known:
-        facts, ours = (line.builder, line.seed, line.rounds), (way.builder, way.seed, way.rounds)
+        facts = (line.builder, line.seed, line.rounds, line.critic)
+        ours = (way.builder, way.seed, way.rounds, way.critic)
         if facts != ours:
-            told = [f"builder {b}, seed {s}, {r} rounds" for b, s, r in (facts, ours)]
+            told = [f"builder {b}, seed {s}, {r} rounds{c and ' by ' + c}" for b, s, r, c in (facts, ours)]
             hint = "choose another --out, or ask for the same"
             message = f"these results are of {told[0]}, and {told[1]} was asked for"
             raise RecordError(message, where=str(home), hint=hint, code="other_run")
@@ -202,6 +209,7 @@ def _done(suite: Suite, item: Item, way: Way, home: Path, version: str, log: Led
         made.save(place.with_name(place.name + SUFFIX))
     line = Run(
         item=item.id, status=status, builder=way.builder, seed=way.seed, rounds=way.rounds,
+        critic=way.critic,
         seconds=round(time.perf_counter() - start, 3), version=version, error=error, code=code,
     )  # fmt: skip
     log.add(line)
@@ -212,10 +220,9 @@ def _edited(item: Item, source: Image, way: Way) -> tuple[Image | None, Status, 
     """The result, or why there is none."""
     if way.editor is None:
         return source, "done", "", ""
-    extra: dict[str, Any] = {"rounds": way.rounds} if way.rounds else {}
     references = [image.open() for image in item.images[1:]]
     try:
-        made = way.editor.edit(source, item.instruction, references=references, seed=way.seed, **extra)
+        made = way.editor.edit(source, item.instruction, references=references, seed=way.seed, rounds=way.rounds)
         return made.image, "done", "", ""
     except CancelledError:
         raise

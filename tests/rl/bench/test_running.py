@@ -126,13 +126,13 @@ def test_doing_nothing_gives_the_source_and_needs_no_builder(tmp_path: Path) -> 
     assert np.array_equal(Image.open(path).pixels, copies.pixels(3))
 
 
-def test_rounds_are_passed_on_only_where_there_are_some(tmp_path: Path) -> None:
+def test_rounds_are_passed_on_and_kept_with_the_critic(tmp_path: Path) -> None:
     suite = suites.find("imgedit")
     items = suite.load(copies.imgedit(tmp_path / "data"))[:1]
     seen: list[dict[str, Any]] = []
 
     class Noting:
-        builder = type("Named", (), {"name": "noting"})
+        builder = critic = type("Named", (), {"name": "noting"})
 
         def edit(self, image: Image, words: str, **options: Any) -> Any:
             seen.append(options)
@@ -141,8 +141,11 @@ def test_rounds_are_passed_on_only_where_there_are_some(tmp_path: Path) -> None:
     running.run(suite, items, Way(Noting(), 7, 2), tmp_path / "a")  # type: ignore[arg-type]  # stands in for an editor
     running.run(suite, items, Way(Noting(), 7), tmp_path / "b")  # type: ignore[arg-type]
     assert seen[0] == {"references": [], "seed": 7, "rounds": 2}
-    assert "rounds" not in seen[1]
-    assert lines(tmp_path / "a" / "run.jsonl")[0]["rounds"] == 2
+    assert seen[1]["rounds"] == 0
+    (line,) = lines(tmp_path / "a" / "run.jsonl")
+    assert (line["rounds"], line["critic"]) == (2, "noting")
+    with pytest.raises(RecordError, match="2 rounds by noting"):
+        running.run(suite, items, Way(Noting(), 7), tmp_path / "a")  # type: ignore[arg-type]
 
 
 def test_further_pictures_are_given_as_references(tmp_path: Path) -> None:
