@@ -120,6 +120,7 @@ class Asked:
             "sources": lambda: [source, *(image.open() for image in item.images[1:])],
             "gt": lambda: [item.gt.open()] if item.gt else [],
             "result": lambda: [result],
+            "frames": lambda: _placed([source, *(image.open() for image in item.images[1:])], result, item),
         }
         for call in self.suite.calls(item, self.mode):
             images = [self._seen(image) for name in call.images for image in shown[name]()]
@@ -143,6 +144,11 @@ class Asked:
             picture.save(file, "JPEG")
             return Image.open(file.getvalue())
         return Image.open(picture)
+
+
+def _placed(frames: list[Image], result: Image, item: Item) -> list[Image]:
+    at = item.meta["place"] - 1
+    return [*frames[:at], result, *frames[at:]]
 
 
 class Streak:

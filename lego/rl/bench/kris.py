@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import BaseModel, Field
 
+from lego.core.codec import write_whole
 from lego.core.errors import RecordError
 from lego.rl.bench import formulas, replies
 from lego.rl.bench.formulas import Mode
@@ -15,10 +19,10 @@ from lego.rl.bench.prompts import KRIS
 from lego.rl.bench.suite import Call, Cells, Column, Scores, Shown, View
 
 FILE = "annotation.json"
-VIEWPOINT, FRAMES = "viewpoint_change", "temporal_prediction"
+VIEWPOINT, FRAMES, ANOMALY = "viewpoint_change", "temporal_prediction", "anomaly_correction"
 GROUPS = {
     ("Factual", "attribute"): (
-        "count_change", "color_change", "size_adjustment", "part_completion", "anomaly_correction",
+        "count_change", "color_change", "size_adjustment", "part_completion", ANOMALY,
     ),
     ("Factual", "spatial"): (VIEWPOINT, "position_movement"),
     ("Factual", "temporal"): (FRAMES,),
@@ -29,6 +33,7 @@ GROUPS = {
 }  # fmt: skip
 KNOWING = ("social", "natural", "logical")  # whose items have a score for knowledge
 PLACE = {kind: place for place, kinds in GROUPS.items() for kind in kinds}
+NUMBERED = re.compile(r"\d+-(\d+)")  # a frame's name: item and place
 METRICS = {"VC": "consistency", "VQ": "quality", "IF": "instruction", "KP": "knowledge"}
 
 
@@ -87,6 +92,7 @@ class Kris:
                     group=kind,
                     gt=picture(folder, truths[-1], where) if truths and truths[-1] else None,
                     explain=row.explain_en or "",
+                    meta={"place": _place(sources)} if kind == FRAMES else {},
                 )
             )
         return items
@@ -107,8 +113,10 @@ class Kris:
         if item.group == VIEWPOINT and item.gt:
             shown, form = ("source", "gt", "result"), "_view"
         elif item.group == FRAMES:
-            form = "_frames"
+            shown, form = ("frames",), "_frames"
         last = Call("instruction", f"instruction{form}", shown)
+        if item.group == ANOMALY and item.explain and mode == "fixed":  # the script has such a prompt, and misses it
+            last = Call("instruction", "instruction_anomaly", shown)
         if _knowing(item):
             last = Call("knowledge", "knowledge", shown)
         return Call("consistency", f"consistency{form}", shown), Call("quality", "quality", ("result",)), last
@@ -129,6 +137,36 @@ class Kris:
         metrics = {name: (value,) for name, value in zip(METRICS, made, strict=True)}
         cells: dict[str, Cells] = {**metrics, "KP": metrics["KP"] if knowing else ()}
         return {"score": tuple(value for cell in cells.values() for value in cell), **cells}
+
+
+def write_metrics(home: Path, values: Mapping[str, tuple[Item, Mapping[str, Cells]]]) -> list[Path]:
+    """Write the official scripts' metrics.json of each type, beside its pictures; return where they are.
+
+    Args:
+        values: items that are judged, with their cells; a score that is missing is left out.
+    """
+    kinds: dict[str, dict[str, dict[str, Any]]] = {}
+    for item, cells in values.values():
+        row: dict[str, Any] = {"instruction": item.instruction, "explain": item.explain}
+        for name, metric in METRICS.items():
+            for value in cells[name]:
+                if value is not None:
+                    row[f"{metric}_score"] = round(value / 25 + 1, 6)
+        kinds.setdefault(item.group, {})[item.id.partition("/")[2]] = row
+    written = []
+    for kind, rows in kinds.items():
+        text = json.dumps(rows, ensure_ascii=False, indent=2)
+        written.append(write_whole(home / "images" / kind / "metrics.json", text.encode()))
+    return written
+
+
+def _place(names: Sequence[str]) -> int:
+    """Which frame is wanted, counted from 1: the one that is lacking among those that are there, else the next."""
+    found = [int(match[1]) for name in names if (match := NUMBERED.search(PurePosixPath(name).name))]
+    if len(found) != len(names):
+        return len(names) + 1
+    lacking = sorted(set(range(1, len(names) + 2)) - set(found))
+    return lacking[0] if len(lacking) == 1 else len(names) + 1
 
 
 def _knowing(item: Item) -> bool:

@@ -1,6 +1,6 @@
 """Prompts: what a judge is asked, in our own words, or in those of a file that the user has.
 
-A text may hold ``<instruction>`` and ``<explanation>``; the spellings of the published files are understood as well.
+A text may hold ``<instruction>``, ``<explanation>`` and, for a frame, ``<place>``; the spellings of the published files are understood as well.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lego.rl.bench.items import Item, content
 SLOTS = {
     "<instruction>": "instruction", "<edit_prompt>": "instruction", "{instruct}": "instruction",
     "{instruction}": "instruction", "<explanation>": "explain", "{explanation}": "explain", "{reference}": "explain",
+    "<place>": "place", "{N}": "place",
 }  # fmt: skip
 SLOT = re.compile("|".join(map(re.escape, SLOTS)))
 PLAIN = """You grade pictures that a computer program edited. Be sober and exact: judge only what can be seen, \
@@ -39,7 +40,8 @@ class Prompts:
 
     def fill(self, name: str, item: Item) -> str:
         """Return a text with the item's words in it; what stands in these is not looked at again."""
-        return SLOT.sub(lambda match: str(getattr(item, SLOTS[match[0]])), self.texts[name])
+        words = {"instruction": item.instruction, "explain": item.explain, "place": str(item.meta.get("place", ""))}
+        return SLOT.sub(lambda match: words[SLOTS[match[0]]], self.texts[name])
 
 
 def read(path: Path, own: Mapping[str, str]) -> Prompts:
@@ -151,9 +153,8 @@ KRIS = {
 Is all that the edit does not concern the same as before: things, persons, layout, colours? {_FIVE}
 {_KRIS_ANSWER.format("consistency")}""",
     "consistency_frames": f"""{PLAIN}
-The first pictures are frames of one course of events, in order; the last was made by the program as the frame that \
-was asked for. {ASKED}
-Do things, persons, place and manner of drawing agree with the frames? {_FIVE}
+The pictures are frames of one course of events, in order; number <place> was made by the program. {ASKED}
+Do things, persons, place and manner of drawing in that one agree with the other frames? {_FIVE}
 {_KRIS_ANSWER.format("consistency")}""",
     "consistency_view": f"""{PLAIN}
 The first picture is the original, the second shows the scene as it truly looks from where was asked, the third was \
@@ -167,9 +168,14 @@ You see one picture, made by a program. Is it natural and clean: light, perspect
 {_KRIS_TWO} {ASKED}
 Was the edit carried out, all of it and exactly as worded? {_FIVE}
 {_KRIS_ANSWER.format("instruction")}""",
+    "instruction_anomaly": f"""{PLAIN}
+{_KRIS_TWO} {ASKED}
+What was wrong in the original, which the program was not told: <explanation>
+Is that put right, and nothing else amiss? {_FIVE}
+{_KRIS_ANSWER.format("instruction")}""",
     "instruction_frames": f"""{PLAIN}
-The first pictures are frames of one course of events, in order; the last was made by the program. {ASKED}
-Does the last show what must be seen in the frame that was asked for? {_FIVE}
+The pictures are frames of one course of events, in order; number <place> was made by the program. {ASKED}
+Does that one show what must be seen at its place? {_FIVE}
 {_KRIS_ANSWER.format("instruction")}""",
     "instruction_view": f"""{PLAIN}
 The first picture is the original, the second shows the scene as it truly looks from where was asked, the third was \

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 from lego.rl.bench.formulas import Mode
 from lego.rl.bench.items import Item
 
-Shown: TypeAlias = Literal["source", "sources", "gt", "result"]
+Shown: TypeAlias = Literal["source", "sources", "gt", "result", "frames"]  # frames: sources, the result among them
 Scores: TypeAlias = Mapping[str, tuple[float, ...] | None]  # of the questions by name; None is missing
 Cells: TypeAlias = tuple[float | None, ...]  # what an item adds to a column: mostly one figure; None is missing
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lego.rl.bench import formulas, replies, suites
+from lego.rl.bench import formulas, kris, replies, suites
 from lego.rl.bench.formulas import Mode
 from lego.rl.bench.items import Item
 from lego.rl.bench.suite import Scores, Suite
@@ -225,3 +225,16 @@ def test_kris_judges_viewpoints_by_the_truth_and_times_by_the_frames(tmp_path: P
     assert KRIS.calls(found["temporal_prediction/1"], "fixed")[0].prompt == "consistency_frames"
     assert KRIS.calls(found["biology/1"], "fixed")[-1].name == "knowledge"
     assert [call.images for call in KRIS.calls(found["color_change/1"], "fixed")][1] == ("result",)
+
+
+def test_a_frame_is_shown_to_the_judge_at_its_place() -> None:
+    assert kris._place(["1-1.png", "1-2.png", "1-4.png"]) == 3
+    assert kris._place(["7-1.png", "7-2.png", "7-3.png"]) == 4
+    assert kris._place(["a.png", "b.png"]) == 3
+    assert kris._place(["9-2.png", "9-3.png", "9-4.png"]) == 1
+
+
+def test_anomalies_are_judged_by_the_explanation_in_fixed_mode_only() -> None:
+    odd = Item("anomaly_correction/1", (), "mend it", "anomaly_correction", explain="five legs")
+    assert KRIS.calls(odd, "fixed")[-1].prompt == "instruction_anomaly"
+    assert KRIS.calls(odd, "official")[-1].prompt == "instruction"

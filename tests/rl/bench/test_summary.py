@@ -193,3 +193,13 @@ def test_the_page_shows_why_a_result_is_not_there(tmp_path: Path) -> None:
     assert "not generated" in text
     assert "declined:" in text
     assert "Nothing is judged yet" in text
+
+
+def test_kris_writes_the_metrics_of_each_type_on_their_own_scale(tmp_path: Path) -> None:
+    suite, items, home = done(tmp_path, "kris")
+    scoring.score(suite, items, home, asked(suite))
+    written = official.export(summarise(suite, items, home, "official"))
+    assert len(written) == 4
+    metrics = json.loads((home / "images" / "biology" / "metrics.json").read_text())["1"]
+    scores = {name: value for name, value in metrics.items() if name.endswith("_score")}
+    assert scores == {"consistency_score": 5, "quality_score": 5, "instruction_score": 4, "knowledge_score": 3}
