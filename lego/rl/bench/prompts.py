@@ -1,6 +1,7 @@
 """Prompts: what a judge is asked, in our own words, or in those of a file that the user has.
 
-A text may hold ``<instruction>``, ``<explanation>`` and, for a frame, ``<place>``; the spellings of the published files are understood as well.
+A text may hold ``<instruction>``, ``<explanation>`` and, for a frame, ``<place>``; the spellings of the published
+files are understood as well.
 """
 
 from __future__ import annotations
