@@ -36,7 +36,7 @@ from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
 from lego.executor.run import Cancel, Executor, Run
 from lego.result import EditResult, dump
-from lego.rounds import Round, Rounds, Try, Wish
+from lego.rounds import Round, Rounds, Try, Wish, chosen
 
 MOST_ROUNDS = 10
 ATTEMPTS = 3  # a plan with problems goes back to the builder twice, with the problems in words
@@ -382,4 +382,4 @@ def _boxed(picture: Image, box: Box) -> Mask:
     return Mask.from_box(picture.size, box)
 
 
-__all__ = ["Cancel", "EditResult", "Editor", "check_suffix", "dump", "edit", "load_workflow", "plan", "run"]
+__all__ = ["Cancel", "EditResult", "Editor", "check_suffix", "chosen", "dump", "edit", "load_workflow", "plan", "run"]

@@ -64,8 +64,8 @@ class Round:
         return next(value for value in self.run.results if isinstance(value, Image))
 
     @property
-    def steps(self) -> Iterator[tuple[Image, Image]]:
-        """What each step that made a picture was given and gave, in order."""
+    def steps(self) -> Iterator[tuple[str, Image, Image]]:
+        """The steps that made a picture, in order: the tool, what it was given, what it gave."""
         known: dict[str, Any] = {f"${name}": value for name, value in self.given.items()}
         for step in self.workflow.steps:
             made = self.run.outputs.get(step.id, {})
@@ -76,7 +76,7 @@ class Round:
             sources = (known.get(value) for value in step.args.values() if isinstance(value, str))
             source = next((value for value in sources if isinstance(value, Image)), None)
             if source is not None and picture is not None:
-                yield source, picture
+                yield step.tool, source, picture
 
     @property
     def pictured(self) -> bool:

@@ -81,7 +81,7 @@ class Review:
         rewritten: these in concrete words, if they were abstract: context, not what is judged.
         request: what the builder was asked of the source: tools, given values.
         workflow: what made ``after`` of ``before``.
-        steps: what each of its steps that made a picture was given and gave, where these are known.
+        steps: its steps that made a picture, as far as they are known: the tool, what it was given, what it gave.
         run: runs a workflow on given values and returns its results, for critics that measure; raises as executors do.
         seed: of an answer that is sampled.
     """
@@ -92,6 +92,6 @@ class Review:
     rewritten: str
     request: Request
     workflow: Workflow
-    steps: tuple[tuple[Image, Image], ...]
+    steps: tuple[tuple[str, Image, Image], ...]
     run: Callable[[Workflow, Mapping[str, Image | Mask]], tuple[Any, ...]]
     seed: int = 0

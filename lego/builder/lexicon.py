@@ -58,6 +58,7 @@ _PICTURE = """
     画面 整张 整体 它 全图 全部
 """
 PICTURE = set(_PICTURE.split())  # the picture as a whole
+WHOLE = PICTURE - {"it", "them", "this", "that", "all", "它"}  # and nothing else
 MAKERS = {"make", "turn", "让", "使", "变", "变得"}  # verbs that a following "and brighter" goes on with
 
 SOFT = {

@@ -20,12 +20,15 @@ Plane: TypeAlias = NDArray[np.float32]
 Bools: TypeAlias = NDArray[np.bool_]
 SIDE, FINE = 512, 1024  # px of the long side, for light and colour and for detail
 VISIBLE = 8.0  # of 255: a change of a channel that anybody sees
+RIM = 3  # px of a place that are left out where detail is measured
 RING = 0.05  # of the long side: how far around a place its surroundings reach
 FEWEST = 12  # pixels of a small copy from which on something can be said
 STANDS_OUT = 15.0  # Lab units by which a thing differs from its surroundings, pixel by pixel
 STEP = 6.0  # Lab units from pixel to pixel that are seen as an edge
 FLAT, EXTREME = 8, 0.99  # values between darkest and lightest of a picture that is all but constant; share all black
 CLEARLY = 0.3  # of the difference to the picture that was not mirrored
+DETAILED = 2.0  # standard deviation of the fine L of a place that has detail to lose
+LEVELS, UNEVEN = 16, 20.0  # of lightness that are told apart; L by which places of one level may change differently
 CHROMATIC = 12.0  # Lab chroma from which on a colour has a hue that people name
 
 
@@ -73,6 +76,8 @@ class Pair:
         """
         if name in ("sharpness", "grain"):
             where = _covered(mask, self.greys[0].shape)
+            if mask is not None:  # at its rim a blur that ends there makes an edge of its own
+                where = np.asarray(cv2.erode(where.astype(np.uint8), _disc(RIM)) > 0)
             if where.sum() < FEWEST:
                 return None
             first, last = (_detail(grey, where, name) for grey in self.greys)
@@ -136,6 +141,45 @@ def seam(pair: Pair, mask: Mask) -> float:
         return 0.0
     old, new = (_steps(lab)[band] for lab in pair.labs)
     return float(np.percentile(new, 75) - np.percentile(old, 75))
+
+
+def halo(pair: Pair, mask: Mask) -> float:
+    """Return how much a thin line along a mask's outline, lighter or darker than both sides, gained: in L, 0..100."""
+    where = pair.place(mask).astype(np.uint8)
+    band = (cv2.dilate(where, _disc(2)) > 0) & (cv2.erode(where, _disc(3)) == 0)
+    if band.sum() < FEWEST:
+        return 0.0
+    old, new = (_lines(lab[..., 0])[band].mean() for lab in pair.labs)
+    return float(new - old)
+
+
+def shifted(pair: Pair, where: Bools) -> tuple[float, float, float, float]:
+    """Return how a place changed where nothing says how it should.
+
+    Returns:
+        The change of its mean L; that of its mean a and b, as a length; by how many degrees its mean hue turned (0
+        without a hue); and the correlation of its detail with what it was (1 where it had none).
+    """
+    old, new = (lab[where].mean(0) for lab in pair.labs)
+    move = new - old
+    turn = 0.0
+    if min(np.hypot(*old[1:]), np.hypot(*new[1:])) > CHROMATIC:
+        turn = abs(float(np.degrees(np.arctan2(new[2], new[1]) - np.arctan2(old[2], old[1]))))
+        turn = min(turn, 360 - turn)
+    first, last = (_fine(lab[..., 0])[where] for lab in pair.labs)
+    kept = 1.0
+    if first.std() > DETAILED:
+        kept = float((first * last).mean() / (first.std() * max(float(last.std()), 1e-3)))
+    return float(move[0]), float(np.hypot(*move[1:])), turn, kept
+
+
+def uneven(pair: Pair, where: Bools) -> float:
+    """Return the share of a place that became lighter or darker than the rest of it of the same lightness, by 20 L."""
+    old, new = (lab[..., 0] for lab in pair.labs)
+    change = cv2.blur(new - old, (5, 5))[where]
+    level = np.clip(old[where] / 100 * LEVELS, 0, LEVELS - 1).astype(int)
+    usual = np.array([np.median(change[level == n]) if (level == n).any() else 0.0 for n in range(LEVELS)])
+    return float((np.abs(change - usual[level]) > UNEVEN).mean())
 
 
 def color_of(pair: Pair, mask: Mask | None) -> tuple[Plane, Plane] | None:
@@ -231,6 +275,18 @@ def _steps(lab: Plane) -> Plane:
     return np.maximum(right, down)
 
 
+def _lines(light: Plane) -> Plane:
+    """How much a pixel is lighter or darker than its surroundings of 7 px, where that is a line or a dot."""
+    kernel = _disc(3)
+    bright = light - cv2.morphologyEx(light, cv2.MORPH_OPEN, kernel)
+    dark = cv2.morphologyEx(light, cv2.MORPH_CLOSE, kernel) - light
+    return np.asarray(np.maximum(bright, dark), np.float32)
+
+
+def _fine(light: Plane) -> Plane:
+    return np.asarray(light - cv2.blur(light, (9, 9)), np.float32)
+
+
 def _ring(where: Bools) -> Bools:
     """The surroundings of a place, with a little room between."""
     cover = where.astype(np.uint8)
@@ -250,7 +306,7 @@ def _disc(radius: int) -> Any:
 
 LEAST: Mapping[str, tuple[float, float]] = {
     # what a measure must change by at least: by so much, or by this share of what it was
-    "lightness": (1.0, 0.0), "contrast": (0.6, 0.03), "saturation": (0.8, 0.05), "warmth": (1.0, 0.0),
+    "lightness": (1.0, 0.0), "contrast": (0.3, 0.02), "saturation": (0.8, 0.05), "warmth": (1.0, 0.0),
     "magenta": (0.8, 0.0), "sharpness": (0.15, 0.03), "grain": (0.3, 0.1),
 }  # fmt: skip
 

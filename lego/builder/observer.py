@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lego.builder import measures
 from lego.builder.base import Request, Review
 from lego.builder.measures import Pair
@@ -32,10 +35,14 @@ UNFIT = 3.0  # standard deviations by which a filled place may differ from its s
 SPILL = 0.002  # share of the pixels elsewhere that may have changed: outlines found twice differ by a few
 ROOM = 0.02  # of the long side: how far around the place that was meant an edit may reach
 WIDENED = 2  # times what a step is told to widen its mask by: for shadows that hug a thing
-PALED, GAUDY = 0.4, 2.5  # times the colourfulness that it had
-TINGED = 8.0  # Lab units by which the mean colour may move where nobody asked for colour
-COLORFUL = 4.0  # mean chroma from which on there is colour to lose
+LIGHT = {"lightness": 60.0, "contrast": 30.0, "color": 70.0, "saturation": 25.0, "warmth": 15.0}
+OTHER_LIGHT = 8.0  # L by which a place may become lighter or darker for any other kind of deed
+TINGED, TURNED = 8.0, 25.0  # Lab units, or degrees where the light changes, by which a mean colour may move unasked
+KEPT = 0.4  # correlation of detail with what it was
+PART = 0.01  # share of a place that may change otherwise than the rest
+LINE = 5.0  # L by which an outline may stand out as a line
 UNASKED, TRACED = 4.0, 5.0  # the most that is given where something was changed unasked, where the work shows
+TEXT_ROOM = 1.0  # heights of a text around it that belong to it
 RATIO = 0.03  # by which sides may miss a ratio that was asked for
 WAYS = {
     "lightness": ("lighter", "darker"), "contrast": ("richer in contrast", "flatter"),
@@ -122,8 +129,8 @@ class Observer:
                 checks.append(Check("wrong", told, spoils="restraint"))
             return _verdict(checks, _scores(checks, 0.0))
         pair = Pair(review.before, review.after)
-        pairs = [pair, *_steps(review)] if len(deeds) > 1 else [pair]
-        checks = [_checked(deed, pairs, review) for deed in deeds]
+        checks = [_checked(deed, [pair, *(_steps(deed, review) if len(deeds) > 1 else ())], review) for deed in deeds]
+        deeds = [check.deed for check in checks if check.deed]  # now with the places of texts
         share = _spilled(deeds, pair)
         checks += [*_elsewhere(share), *_unasked(deeds, pair), *(c for deed in deeds for c in _traces(deed, pair))]
         return _verdict(checks, _scores(checks, share))
@@ -147,11 +154,14 @@ def _deeds(understood: Understood, review: Review) -> Iterator[Deed]:
         yield Deed(step, tool, understood.said.get(step.id, ""), mask, place)
 
 
-def _steps(review: Review) -> Iterator[Pair]:
-    """The steps of the plan, as far as they keep the picture's size."""
-    for before, after in review.steps:
-        if before.size == after.size == review.before.size:
-            yield Pair(before, after)
+def _steps(deed: Deed, review: Review) -> list[Pair]:
+    """The steps of the plan whose tools promise what the deed does, as far as they keep the picture's size."""
+    kinds = {tool.name: tool.effect.kind for tool in review.request.tools if tool.effect}
+    return [
+        Pair(before, after)
+        for name, before, after in review.steps
+        if before.size == after.size and kinds.get(name) == deed.kind
+    ]
 
 
 def _found(workflow: Workflow, mask: str, review: Review) -> Mask | None:
@@ -193,6 +203,8 @@ def _measured(deed: Deed, pairs: Sequence[Pair]) -> Check:
     if way == deed.sign or any(measures.moved(deed.kind, *found) == deed.sign for found in later):
         return Check("met", told, deed)
     wanted = WAYS[deed.kind][0 if deed.sign > 0 else 1]
+    if deed.kind == "contrast" and deed.sign > 0 and measures.seen(pairs[0], deed.place) >= SEEN:
+        return Check("unknown", deed=deed)  # a bright or dark picture has little to push apart
     if way:
         return Check("wrong", f"{deed.where} should become {wanted} and did the opposite ({told})", deed)
     bound = _at_its_end(deed, values[0])
@@ -245,13 +257,30 @@ def _readable(deed: Deed, review: Review) -> Check:
         status: Status = "wrong" if error.code == "not_found" else "unknown"
         return Check(status, f'the text "{text}" cannot be read in the picture', deed)
     there = isinstance(found, Mask) and found.box is not None
-    return Check("met" if there else "wrong", f'the text "{text}" cannot be read in the picture', deed)
+    place = _around(found) if there else None
+    return Check(
+        "met" if there else "wrong", f'the text "{text}" cannot be read in the picture', replace(deed, place=place)
+    )
+
+
+def _around(text: Mask) -> Mask:
+    """The box of a text, with room for shadows, plates and the tails of letters."""
+    assert text.box
+    x0, y0, x1, y1 = text.box
+    room = TEXT_ROOM * (y1 - y0)
+    width, height = text.size
+    return Mask.from_box(
+        text.size, (max(0, x0 - room), max(0, y0 - room), min(width, x1 + room), min(height, y1 + room))
+    )
 
 
 def _reshaped(deed: Deed, review: Review) -> Check:
-    """Of a deed beside one that changes the shape of the picture only the shape is judged."""
+    """Of a deed beside one that changes the picture's shape: by the steps of the plan, if it is about all of it."""
     if deed.tool.scope != "geometric":
-        return Check("unknown", deed=deed)
+        pairs = _steps(deed, review)
+        if not pairs and deed.kind in (*MEASURES, "gone", "color"):
+            return Check("omitted", f"nothing was done for '{deed.said or deed.tool.name}'", deed)
+        return Check("unknown", deed=deed) if deed.mask or not pairs else _checked(deed, pairs, review)
     if deed.kind == "mirror" and review.before.size == review.after.size:
         return _checked(deed, [Pair(review.before, review.after)], review)
     width, height = review.after.size
@@ -271,7 +300,7 @@ def _reshaped(deed: Deed, review: Review) -> Check:
 def _spilled(deeds: Sequence[Deed], pair: Pair) -> float:
     """Share of the pixels away from all places that changed; 0 where an edit may be anywhere."""
     places = [deed.place for deed in deeds]
-    if not deeds or any(deed.tool.scope != "local" or deed.place is None for deed in deeds):
+    if not deeds or any(deed.place is None or (deed.tool.scope != "local" and deed.kind != "text") for deed in deeds):
         return 0.0
     union = next(iter(places))
     assert union is not None
@@ -290,22 +319,37 @@ def _elsewhere(share: float) -> list[Check]:
 
 
 def _unasked(deeds: Sequence[Deed], pair: Pair) -> Iterator[Check]:
-    """What changed in the whole picture that no deed explains; nothing is said where a deed might do anything."""
-    if not deeds or any(not deed.kind for deed in deeds):
-        return
+    """What changed in the places, and in the rest of the picture, that no deed explains."""
+    whole = [deed for deed in deeds if not deed.mask and deed.kind != "text"]
+    places = [(deed.where, pair.place(deed.place)) for deed in deeds if deed.place is not None]
+    rest = np.ones(pair.labs[0].shape[:2], bool)
+    for _, where in places:
+        rest &= ~where
+    for name, where in [*places, *([("the picture", rest)] if whole else [])]:
+        here = [deed for deed in deeds if deed in whole or (deed.place is not None and deed.where == name)]
+        if where.sum() >= measures.FEWEST and all(deed.kind for deed in here):
+            yield from _side_effects(name, {deed.kind for deed in here}, where, pair)
     kinds = {deed.kind for deed in deeds}
-    if not kinds & {"saturation", "color", "warmth", "magenta", "text"}:
-        old, new = pair.measured("saturation", None) or (0.0, 0.0)
-        if max(old, new) > COLORFUL and not PALED * old <= new <= GAUDY * old:
-            yield _uncalled(f"the colours became {'paler' if new < old else 'gaudy'}")
-        for name in ("warmth", "magenta"):
-            old, new = pair.measured(name, None) or (0.0, 0.0)
-            if abs(new - old) > TINGED:
-                yield _uncalled(f"the picture became {WAYS[name][new < old]}")
-    if "mirror" not in kinds and "gone" not in kinds:
+    if whole and all(deed.kind for deed in deeds) and "mirror" not in kinds:
         for vertical in (False, True):
             if measures.mirrored(pair, vertical, clearly=True):
                 yield _uncalled("the picture was mirrored")
+
+
+def _side_effects(name: str, kinds: set[str], where: NDArray[np.bool_], pair: Pair) -> Iterator[Check]:
+    """What changed in a place beside what deeds of these kinds do there."""
+    if kinds & {"gone", "text", "mirror"}:
+        return
+    light, tinge, turn, kept = measures.shifted(pair, where)
+    if abs(light) > max([LIGHT.get(kind, OTHER_LIGHT) for kind in kinds]):
+        yield _uncalled(f"{name} became much {'lighter' if light > 0 else 'darker'}")
+    toned = bool(kinds & {"lightness", "contrast"})
+    if not kinds & {"saturation", "color", "warmth", "magenta"} and (turn > TURNED if toned else tinge > TINGED):
+        yield _uncalled(f"the colours of {name} changed")
+    if not kinds & {"sharpness", "grain", "color"} and kept < KEPT:
+        yield _uncalled(f"the detail of {name} is lost")
+    if not kinds & {"contrast", "color", "saturation"} and measures.uneven(pair, where) > PART:
+        yield _uncalled(f"a part of {name} changed otherwise than the rest")
 
 
 def _uncalled(what: str) -> Check:
@@ -314,7 +358,11 @@ def _uncalled(what: str) -> Check:
 
 def _traces(deed: Deed, pair: Pair) -> Iterator[Check]:
     """Traces of the work: a filled place that does not fit, a seam."""
-    if deed.kind != "gone" or deed.place is None:
+    if deed.place is None or deed.kind in ("", "text"):
+        return
+    if deed.mask != "$mask" and measures.halo(pair, deed.place) > LINE:
+        yield Check("wrong", f"there is a line around {deed.where}", spoils="cleanness")
+    if deed.kind != "gone":
         return
     if measures.misfit(pair, deed.place) > UNFIT:
         yield Check("wrong", f"what fills {deed.where} does not fit its surroundings", spoils="naturalness")

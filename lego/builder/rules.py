@@ -133,7 +133,8 @@ class _Writer:
         return Understood(Plan(workflow, "; ".join(self.thoughts)), self.said)
 
     def _inherit(self, reading: Reading, clause: Clause) -> Reading:
-        if clause.goes_on and not reading.target and self.last_target and mask_of(reading.tool):
+        everywhere = any(token.text in words.WHOLE for token in tokens_of(clause.text))  # "and blur the picture"
+        if clause.goes_on and not everywhere and not reading.target and self.last_target and mask_of(reading.tool):
             self.thoughts.append(f"'{reading.tool.name}' goes on with {self.last_target}")
             return replace(reading, target=self.last_target)
         return reading

@@ -92,14 +92,14 @@ def things(number: int, language: str) -> tuple[Noun, ...]:
     """The things of a scene that colour and shape name without doubt."""
     items = scene(number)[0].items
     colors = [item.color for item in items]
-    names = [_names(item) for item in items if colors.count(item.color) == 1]
+    names = [names(item) for item in items if colors.count(item.color) == 1]
     return tuple(Noun(chinese, chinese) if language == "zh" else Noun(f"the {name}", name) for name, chinese in names)
 
 
 def after(number: int, call: Call) -> tuple[Image, Mask] | None:
     """What a call on a thing of a scene should give, and where it may change the picture; None if that is not known."""
     made, before = scene(number)
-    found = [n for n, item in enumerate(made.items) if call.on in _names(item)]
+    found = [n for n, item in enumerate(made.items) if call.on in names(item)]
     if len(found) != 1 or call.but:
         return None
     one, args = found[0], call.args
@@ -119,7 +119,7 @@ def after(number: int, call: Call) -> tuple[Image, Mask] | None:
     return drawn.image, functools.reduce(operator.or_, masks)
 
 
-def _names(item: scenes.Item) -> tuple[str, str]:
+def names(item: scenes.Item) -> tuple[str, str]:
     return f"{item.color} {item.shape}", f"{CHINESE[item.color]}的{CHINESE[item.shape]}"
 
 
