@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from lego import __version__
+from lego.cli.bench import bench
 from lego.cli.models import models
 from lego.cli.serve import mcp, serve
 from lego.cli.terminal import Progress, console
@@ -45,7 +46,6 @@ app.add_typer(tools, name="tools")
 app.add_typer(models, name="models")
 app.command()(serve)
 app.command()(mcp)
-bench = typer.Typer(help="Measure builders.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
 Picture = Annotated[Path, typer.Argument(help="The picture: JPEG, PNG, WebP, TIFF or BMP.", show_default=False)]
@@ -207,33 +207,6 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @l
             where=str(file),
             hint="docs/write-a-tool.md says what each means",
         )
-
-
-@bench.command("plan")
-def bench_plan(
-    file: Annotated[Path, typer.Argument(help="Instructions with the calls that are right, one JSON object a line.")],
-    builder: BuilderName = None,
-    tools: ToolFiles = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print every instruction with its outcome, a line each.")
-    ] = False,
-) -> None:
-    """Count how many instructions a builder plans as their writers meant."""
-    from lego.rl import bench
-
-    editor = _editor(builder, tools)
-    outcomes = list(bench.run(editor.builder, file, editor.registry))
-    if as_json:
-        for o in outcomes:
-            facts = {"right": o.right, "wrong": o.wrong, "graph": round(o.graph, 3), "seconds": round(o.seconds, 4)}
-            print(json.dumps({"instruction": o.case.instruction, **facts, "plan": o.plan}, ensure_ascii=False))
-        return
-    print(f"{editor.builder.name} on {len(outcomes)} instructions\n")
-    print(f"{'':12} {'count':>5} {'right':>6} {'wrong edit':>11} {'agreement':>10}")
-    for name, count, right, wrong, graph in bench.table(outcomes):
-        print(f"{name:12} {count:5} {right:6.0%} {wrong:11.0%} {graph:10.2f}")
-    slow = sorted(o.seconds for o in outcomes)
-    print(f"\nplanning takes {1000 * slow[len(slow) // 2]:.0f} ms (median), {1000 * slow[-1]:.0f} ms at most")
 
 
 @app.command()

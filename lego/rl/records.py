@@ -116,7 +116,7 @@ def _write_folder(folder: Path, records: Iterable[Record]) -> int:
     count = 0
     try:
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-        _drop_cut_off_line(folder / FILE)
+        drop_cut_off_line(folder / FILE)
         with (folder / FILE).open("a", encoding="utf-8") as file:
             for record in records:
                 file.write(_line(folder, record, count + 1) + "\n")
@@ -124,7 +124,7 @@ def _write_folder(folder: Path, records: Iterable[Record]) -> int:
                 count += 1
     except (OSError, ImageError) as error:
         with contextlib.suppress(OSError):
-            _drop_cut_off_line(folder / FILE)
+            drop_cut_off_line(folder / FILE)
         raise _cannot_write(folder, error, count) from None
     return count
 
@@ -244,7 +244,7 @@ def _checked(line: str, kind: type[Model], where: str) -> Model:
         raise RecordError(_why(error), where=where, hint="mend the line or take it out") from None
 
 
-def _drop_cut_off_line(path: Path) -> None:
+def drop_cut_off_line(path: Path) -> None:
     """Take away a last line that an interrupted run could not finish, so that the next one does not grow onto it."""
     text = path.read_bytes() if path.exists() else b""
     if text and not text.endswith(b"\n"):

@@ -106,7 +106,7 @@ def test_nouns_texts_and_refusals_are_split_as_well(name: str) -> None:
 def test_no_instruction_of_the_exam_is_a_phrasing_word_for_word() -> None:
     from pathlib import Path
 
-    from lego.rl.bench import cases
+    from lego.rl.bench.plan import cases
 
     exam = [case.instruction.lower().strip(" .!?。！？") for case in cases(Path("benchmarks/validation.jsonl"))]
     train = {CHOICE.sub("", p.text).lower().strip(" .!?。！？") for p in phrasings.of_tools()}

@@ -17,7 +17,7 @@ from lego.builder.calls import Call, workflow_of
 from lego.core.errors import PlanError, RecordError
 from lego.core.registry import registry
 from lego.core.workflow import Workflow
-from lego.rl import bench
+from lego.rl.bench import plan as bench
 
 CASES: list[dict[str, Any]] = [
     {
@@ -126,7 +126,7 @@ def test_the_command_prints_a_table_or_lines(tmp_path: Path) -> None:
 
 
 def test_every_answer_of_the_validation_set_is_a_plan_and_no_instruction_occurs_twice() -> None:
-    path = Path(__file__).parents[2] / "benchmarks" / "validation.jsonl"
+    path = Path(__file__).parents[3] / "benchmarks" / "validation.jsonl"
     outcomes = list(bench.run(Fixed(), path, registry))  # raises if an answer is none
     assert len({o.case.instruction for o in outcomes}) == len(outcomes) >= 200
     assert sum(o.case.language == "zh" for o in outcomes) >= 40
