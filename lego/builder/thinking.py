@@ -36,10 +36,23 @@ _LINKS = """
     proper genuine very kind sort ish era age period days time times photo style inspired reminiscent by on at during
     through under in of from for with you we he she they i 像 拍 摄 拍摄 拍的 好 样 一样 似 似的 仿佛 如 同 是 年 代 时
     期 时期 来 自 呈 现 出 显 看 上 去 那 种 那种 般 弄 改 变 换 当 作 成为 打 造 用 以 从 来自 透过 当年 真 就 老 之 所
-    被 能 会 到 下 里 中 过 着 应 该 假 装 想 象
+    一 被 能 会 到 下 里 中 过 着 应 该 假 装 想 象
 """
 LINKS = frozenset(_LINKS.split())  # words that lead to a concept and add nothing to it
+GIVEN = {"give", "添加", "加"}  # "give it a 1975 look", 加上七十年代的感觉
+NOTHING = words.PICTURE | {
+    "look",
+    "feel",
+    "mood",
+    "样子",
+    "感觉",
+    "效果",
+    "氛围",
+    "风格",
+}  # what a concept is no more said of
 ENGLISH_LEAD = re.compile(r"^(?:(?:this|that|these|those|my|our|the|a|an)\s+)+", re.IGNORECASE)
+IS = r"\ (?:is|are|was|were|looks?|looking|gets?|got|becomes?|turns?)\ "  # "make the face look sunburnt"
+CHINESE_TAIL = re.compile("(?:一样|似的|的?(?:样子|感觉|效果|风格|氛围))$")
 CHINESE_LEAD = re.compile(r"^(?:把|将|让|给|使)?(?:我的|我们的|这些|那些|[这那][个张只片朵棵块面位根条把件辆座些]?)")
 
 PROMPT = """The picture is to be edited as the instruction says. Put the instruction into concrete words for an editor \
@@ -194,6 +207,7 @@ def _explained(way: str, text: str) -> str | None:
 @functools.lru_cache(maxsize=4096)
 def _pattern(way: str) -> re.Pattern[str]:
     body = re.escape(_plain(way)).replace(r"\#", r"\d").replace(re.escape(THING), "(?P<thing>.+?)")
+    body = body.replace(r"\ is\ ", IS)
     if way.endswith(THING):
         body = body.removesuffix("(?P<thing>.+?)") + "(?P<thing>.+)"
     if way.startswith(THING):
@@ -208,19 +222,22 @@ def _plain(text: str) -> str:
 
 
 def _links(token: Token) -> bool:
+    if token.text in words.CREATE - GIVEN:  # "add snow" asks for snow, and not for a picture that looks like it
+        return False
     return token.kind == "stop" or token.filler or token.text in LINKS
 
 
 def _named(text: str) -> str:
     """A thing without what leads to it: "make it look like this leaf" is about the leaf; "" for none."""
     chinese = _chinese(text)
-    text = CHINESE_LEAD.sub("", text.strip()) if chinese else text.strip()
+    text = CHINESE_TAIL.sub("", CHINESE_LEAD.sub("", text.strip())) if chinese else text.strip()
     if not chinese:
         pieces = text.split()
         while pieces and (pieces[0] in LINKS or pieces[0] in words.FILLERS):
             pieces = pieces[1:]
         text = "the " + ENGLISH_LEAD.sub("", " ".join(pieces)) if pieces else ""
-    return text if any(not token.filler for token in tokens_of(text)) else ""
+    own = [token for token in tokens_of(text) if not token.filler and token.text not in NOTHING]
+    return text if own and not any(same == text for same in NOTHING) else ""
 
 
 def _chinese(text: str) -> bool:
