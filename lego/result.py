@@ -12,7 +12,7 @@ from lego.builder.base import Plan
 from lego.builder.verdict import Verdict
 from lego.core.codec import write_whole
 from lego.core.errors import ImageError, PlanError
-from lego.core.trace import Trace
+from lego.core.trace import RunStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.executor.run import Run
@@ -47,6 +47,11 @@ class EditResult:
     rounds: tuple[Round, ...] = ()
     chosen: int = 0
     again: Callable[[str], EditResult] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run whose result this is."""
+        return self.rounds[self.chosen].seed if self.rounds else next(self.trace.of(RunStarted)).seed
 
     @property
     def verdict(self) -> Verdict | None:

@@ -328,6 +328,8 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
             return False
         draft.target = list(tokens[first : last + 1])
     draft.target = _trimmed(draft.target) if draft.target is not None else None
+    if any(token.kind == "stop" and token.text in words.ENDS for token in draft.target or ()):
+        return False  # a thing's name does not go on in the next sentence
     name = next((p.name for p in draft.tool.params if p.format == "target"), None)
     if name and name not in draft.args:
         if not draft.target:

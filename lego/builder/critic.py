@@ -6,6 +6,7 @@ from typing import Protocol
 
 from lego.builder import talker
 from lego.builder.base import Review
+from lego.builder.editscore import KIND, EditScore, Rewarder
 from lego.builder.judge import Judge
 from lego.builder.observer import Observer
 from lego.builder.thinking import Thinker
@@ -27,7 +28,9 @@ class Critic(Protocol):
 
 
 def open(name: str, thinker: Thinker | None = None) -> Critic:
-    """Return the critic of that name: "pixels", or a vision-language model by its server, folder or hub id.
+    """Return the critic of that name.
+
+    "pixels"; a vision-language model by its server, folder or hub id; or ``editscore:BACKBONE#MODEL+ADAPTER``.
 
     Args:
         thinker: for "pixels", which must know what abstract words mean.
@@ -35,4 +38,6 @@ def open(name: str, thinker: Thinker | None = None) -> Critic:
     Raises:
         SettingsError: there is none, or it cannot be loaded here.
     """
-    return Observer(thinker) if name == Observer.name else Judge(talker.open(name))
+    if name == Observer.name:
+        return Observer(thinker)
+    return Rewarder(EditScore.open(name)) if name.startswith(KIND) else Judge(talker.open(name))

@@ -111,7 +111,7 @@ class Judge:
             SCORE_EDIT.format(data=DATA, instruction=words), [review.before, review.after], review.seed, verdict.pair
         )
         look = self._asked(SCORE_LOOK, [review.after], review.seed, verdict.pair)
-        return Scores(*edit, *look) if edit and look else None
+        return Scores(*edit[:2], *look[:2]) if edit and look else None
 
     def _asked(self, words: str, images: Sequence[Image], seed: int, read: Callable[[str], T | None]) -> T | None:
         """Ask until the answer can be read."""

@@ -158,16 +158,19 @@ def conclusion(text: str) -> Conclusion | None:
     return Conclusion(outcome, thought, then if outcome == "refine" else "")
 
 
-def pair(text: str) -> tuple[float, float] | None:
-    """Read ``{"score": [a, b], ...}``; None unless it is two numbers from 0 to 10."""
+def pair(text: str, highest: float = HIGHEST) -> tuple[float, float, str] | None:
+    """Read ``{"score": [a, b], "reasoning": "..."}``: the scores as 0..10, and the reason.
+
+    None unless they are two numbers from 0 to ``highest``.
+    """
     for data in objects(text):
         found = data.get("score")
         if not isinstance(found, list) or len(found) != 2:
             continue
         first, second = _number(found[0]), _number(found[1])
-        if first is None or second is None or not (0 <= first <= HIGHEST and 0 <= second <= HIGHEST):
+        if first is None or second is None or not (0 <= first <= highest and 0 <= second <= highest):
             return None
-        return first, second
+        return first * HIGHEST / highest, second * HIGHEST / highest, str(data.get("reasoning") or "")
     return None
 
 

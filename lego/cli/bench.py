@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from lego.editor import Editor
     from lego.rl.bench.formulas import Mode
     from lego.rl.bench.items import Item
+    from lego.rl.bench.smoke import Tried
     from lego.rl.bench.suite import Suite
     from lego.rl.bench.summary import Figure, Summary, Table
 
@@ -29,6 +33,10 @@ Group = Annotated[str, typer.Option("--group", help="Only this group, as the sui
 Limit = Annotated[int, typer.Option("--limit", min=0, help="Items of each group and language; 0 is all.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=256, help="Items that are done at once.")]
 ModeName = Annotated[str, typer.Option("--mode", help="fixed, or official: with the published scripts' quirks.")]
+RoundsCount = Annotated[
+    int | None, typer.Option("--rounds", min=0, max=10, help="How often a critic may send a result round again.")
+]
+CriticName = Annotated[str | None, typer.Option("--critic", help="Who judges between the rounds.")]
 Again = Annotated[bool, typer.Option("--again", help="Try again what did not succeed.")]
 BuilderName = Annotated[str | None, typer.Option("--builder", help="Who plans; `lego doctor` shows the default.")]
 ToolFiles = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
@@ -72,10 +80,8 @@ def run(
     group: Group = "",
     limit: Limit = 0,
     workers: Workers = 1,
-    rounds: Annotated[
-        int | None, typer.Option("--rounds", min=0, max=10, help="How often a critic may send a result round again.")
-    ] = None,
-    critic: Annotated[str | None, typer.Option("--critic", help="Who judges between the rounds.")] = None,
+    rounds: RoundsCount = None,
+    critic: CriticName = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of every edit, 0 to 2^32 - 1.")] = None,
     baseline: Annotated[str, typer.Option("--baseline", help="'nothing': the result is the source.")] = "",
     name: Annotated[str, typer.Option("--name", help="Of the editor's folder, where the suite has one.")] = "",
@@ -170,6 +176,70 @@ def report(
     _tell(made)
     for path in written:
         print(f"wrote {path}")
+
+
+@bench.command()
+def smoke(
+    builder: Annotated[list[str] | None, typer.Option("--builder", help="Who plans; may be given again.")] = None,
+    tools: ToolFiles = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Trials, each made up anew.")] = 200,
+    rounds: RoundsCount = None,
+    critic: CriticName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every trial with its outcome, a line each.")] = False,
+) -> None:
+    """Edit made-up scenes whose right result is known, with every builder: no data and no judge are needed."""
+    from lego.rl.bench import smoke as trials
+
+    rows = [(trials.NOTHING, trials.NOTHING), (trials.TRUTH, trials.TRUTH)]
+    rows += [(name, "") for name in builder or ("rules", "nano")]
+    for name, baseline in rows:
+        flags = {"builder": "rules" if baseline else name, "rounds": rounds, "critic": critic}
+        settings = Settings.load(flags)
+        with _Bar() as bar:
+            listen = partial(_share, bar, count, name)
+            tried = list(trials.run(_editor(settings, tools), count, settings.rounds, baseline, listen))
+        if as_json:
+            for one in tried:
+                print(json.dumps({"builder": name, **asdict(one)}))
+            continue
+        _tell_trials(name, trials.table(tried) if not baseline else trials.table(tried)[-1:], tried)
+
+
+@bench.command()
+def rounds(
+    count: Annotated[int, typer.Option("--count", min=1, help="Trials, each made up anew.")] = 300,
+    critic: Annotated[str, typer.Option("--critic", help="Who judges.")] = "pixels",
+    seed: Annotated[int, typer.Option("--seed", help="Of the flaws.")] = 0,
+) -> None:
+    """Put flaws into plans and tools: how many the critic finds, and what rounds make of them."""
+    from lego.core.registry import registry
+    from lego.rl.bench import loop
+
+    print(f"critic '{critic}', {count} trials each, {loop.SHARE:.0%} of plans or results flawed")
+    for where in loop.PLACES:
+        with _Bar() as bar:
+            found = loop.run(registry, where, count, critic, seed, progress=partial(_share, bar, count, where))
+        print(f"\n{loop.PLACES[where]}\n")
+        print("\n".join(loop.summary(found).lines()))
+        for kind, (some, all_) in loop.by_kind(found).items():
+            print(f"  {kind + (' *' if kind in loop.HELD else ''):22} {some:4} of {all_:4}")
+    print("\n* never looked at while the critic's limits were set")
+
+
+def _share(bar: _Bar, total: int, name: str, share: float) -> None:
+    bar(round(share * total), total, name)
+
+
+def _tell_trials(name: str, rows: list[tuple[str, int, int, int, int, int]], tried: Sequence[Tried]) -> None:
+    from lego.rl.trials import interval
+
+    slow = sorted(one.seconds for one in tried)
+    print(f"\n{name}: {1000 * slow[len(slow) // 2]:.0f} ms an edit (median)\n")
+    print(f"{'':16} {'count':>5} {'right':>6} {'95 %':>13} {'wrong':>6} {'declined':>9} {'failed':>7}")
+    for group, count, right, wrong, declined, failed in rows:
+        low, high = interval(right, count)
+        span = f"{low:.0%} to {high:.0%}"
+        print(f"{group:16} {count:5} {right / count:6.0%} {span:>13} {wrong:6} {declined:9} {failed:7}")
 
 
 def _tell(made: Summary) -> None:

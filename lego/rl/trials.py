@@ -28,7 +28,7 @@ from lego.rl.scenes import Rendered, Scene
 SIZE = (320, 240)  # px: large enough for letters to be read, small enough for thousands of edits
 DONE = 0.35  # of the distance between source and target that may be left
 NEAR, AROUND, FAR = 3.0, 20.0, 40.0  # of 255: mean distances that count as none, around a place, and of a stray pixel
-RING, STRAY = 4, 0.002  # px around a place; share of stray pixels
+RING, STRAY, PART = 4, 0.002, 0.02  # px around a place; shares of stray pixels where all stays, where all changes
 BOTH = 0.4  # of the trials ask for two things
 WORDS = ("SALE", "OPEN", "HELLO", "PARK", "2024")
 
@@ -120,7 +120,7 @@ class Trial:
                 return False
             rest &= ~wide
         if self.mask is None and due[rest].mean() > NEAR:
-            return float(off[rest].mean()) <= DONE * float(due[rest].mean())
+            return float(off[rest].mean()) <= DONE * float(due[rest].mean()) and float((off[rest] > FAR).mean()) <= PART
         return float(off[rest].mean()) <= NEAR and float((off[rest] > FAR).mean()) <= STRAY
 
 

@@ -25,6 +25,7 @@ IMAGES = 16  # pictures of one request, as at OpenAI
 IMAGE_BYTES = 50 << 20  # of one picture
 SIDE = 16_384  # px of a side
 FIELDS, TEXT_BYTES = 64, 1 << 20  # of a form
+ROUNDS = 3  # of one edit: more gain next to nothing (docs/thinking.md)
 STEPS = 100  # of a workflow that a client sends
 FORMATS = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}  # that are read, by Pillow's name, and how the wire calls them
 OURS = re.compile(r"^lego\[(\w+)\]$")  # a field of ``extra_body={"lego": {...}}``
@@ -43,6 +44,7 @@ class Asked(BaseModel):
         count: of results, with seeds that follow each other.
         size: width and height of what is wanted; None for what comes out.
         quality: of JPEG and WebP, 0..100; None for ours.
+        rounds: how often the critic may send a result round again.
         steps: keep the picture of every step.
         partials: of them that are streamed, at most.
     """
@@ -61,6 +63,7 @@ class Asked(BaseModel):
     format: Literal["png", "jpeg", "webp"] = "png"
     quality: Annotated[int, Field(ge=0, le=100)] | None = None
     opaque: bool = False
+    rounds: Annotated[int, Field(ge=0, le=ROUNDS)] = 0
     steps: bool = False
     partials: Annotated[int, Field(ge=0, le=3)] = 0
 
@@ -77,6 +80,7 @@ class Ours(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     builder: str = ""
     workflow: str = ""
+    rounds: Annotated[int, Field(ge=0, le=ROUNDS)] = 0
     steps: bool = False
     trace: bool = False
 
@@ -177,7 +181,7 @@ def _asked(texts: Mapping[str, str], ours: Ours, kind: Literal["edit", "run", "p
     values: dict[str, Any] = {
         "kind": kind, "instruction": texts.get("prompt", ""), "builder": _builder(texts, ours, options),
         "seed": ours.seed, "size": _size(texts.get("size", "auto"), options),
-        "opaque": texts.get("background") == "opaque", "steps": ours.steps,
+        "opaque": texts.get("background") == "opaque", "steps": ours.steps, "rounds": ours.rounds,
     }  # fmt: skip
     values |= {name: texts[key] for name, key in THEIRS.items() if texts.get(key)}
     if kind == "run":

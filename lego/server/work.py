@@ -8,7 +8,7 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lego.core.steps import Step
 from lego.core.trace import Event, StepDone, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
-from lego.editor import Cancel, Editor
+from lego.editor import Cancel, Editor, EditResult
 from lego.server import errors
 from lego.server.asked import Asked
 from lego.server.metrics import Metrics
@@ -195,6 +195,8 @@ class _Doing:
         given = {"mask": mask, "references": pictures[1:]}
         start = time.monotonic()
         thought, flow = "", asked.workflow
+        if asked.kind == "edit" and asked.rounds:
+            return self._rounds(pictures[0], given)
         if asked.kind != "run":
             plan = self.editor.plan(pictures[0], asked.instruction, **given)  # type: ignore[arg-type]  # by its keys
             thought, flow = plan.thought, plan.workflow.dump()
@@ -204,20 +206,52 @@ class _Doing:
             return made | {"timings": {"plan": round(planned - start, 4)}}, []
         workflow = self._sized(Workflow.load(flow or {}))
         results = [
-            self.editor.run(workflow, pictures[0], seed=(asked.seed + number) % 2**32, cancel=self.cancel, **given)  # type: ignore[arg-type]
-            for number in range(asked.count)
+            self.editor.run(workflow, pictures[0], seed=seed, cancel=self.cancel, **given)  # type: ignore[arg-type]
+            for seed in self._seeds
         ]
-        ran = time.monotonic()
+        timings = {"plan": planned - start, "run": time.monotonic() - planned}
+        return self._kept(results, made | {"workflow": workflow.dump()}, timings)
+
+    def _rounds(self, picture: Image, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Edit with a critic; planning and running go by turns, and are timed together."""
+        asked, start = self.asked, time.monotonic()
+        results = []
+        for seed in self._seeds:
+            made = self.editor.edit(
+                picture, asked.instruction, seed=seed, rounds=asked.rounds, cancel=self.cancel, **given
+            )
+            results.append(made)
+        workflow, verdict = results[0].workflow, results[0].verdict
+        if asked.size:  # from the cache, but for the last step
+            workflow = self._sized(workflow)
+            results = [
+                self.editor.run(self._sized(one.workflow), picture, seed=one.seed, cancel=self.cancel, **given)
+                for one in results
+            ]
+        thought = results[0].plan.thought if results[0].plan else ""
+        facts = {"workflow": workflow.dump(), "thought": thought, "builder": asked.builder}
+        facts["verdict"] = verdict.dump() if verdict else None
+        return self._kept(results, facts, {"edit": time.monotonic() - start})
+
+    @property
+    def _seeds(self) -> list[int]:
+        return [(self.asked.seed + number) % 2**32 for number in range(self.asked.count)]
+
+    def _kept(
+        self, results: Sequence[EditResult], facts: Mapping[str, Any], timings: Mapping[str, float]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Keep what came out; return it as data, and the names of the pictures."""
+        asked, ran = self.asked, time.monotonic()
         shown = [result.shown for result in results]
-        names = [store.keep(_encoded(picture, asked)) for picture in shown]
-        texts = [text for result in results for text in result.texts]
-        timings = {"plan": planned - start, "run": ran - planned, "encode": time.monotonic() - ran}
-        made |= {
-            "workflow": workflow.dump(), "images": names, "format": asked.format, "size": list(shown[0].size),
+        names = [self.work.store.keep(_encoded(picture, asked)) for picture in shown]
+        timings = {**timings, "encode": time.monotonic() - ran}
+        made = {
+            **facts, "images": names, "format": asked.format, "size": list(shown[0].size),
             "background": "transparent" if shown[0].alpha is not None and not asked.opaque else "opaque",
-            "texts": texts, "notes": list(dict.fromkeys(note for result in results for note in result.notes)),
-            "seeds": [(asked.seed + number) % 2**32 for number in range(asked.count)],
-            "trace": self.trace.dump(), "timings": {k: round(v, 4) for k, v in timings.items()},
+            "texts": [text for result in results for text in result.texts],
+            "notes": list(dict.fromkeys(note for result in results for note in result.notes)),
+            "seeds": self._seeds, "trace": self.trace.dump(),
+            "timings": {k: round(v, 4) for k, v in timings.items()},
         }  # fmt: skip
         return made, names
 

@@ -1,11 +1,11 @@
-"""EditScore: a reward model for edits as a judge (arXiv 2509.23909)."""
+"""EditScore as a judge of benchmarks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lego.core.errors import SettingsError
+from lego.builder.editscore import KIND, RANGE, EditScore
 from lego.core.values import Image
 from lego.rl.bench import replies
 from lego.rl.bench.formulas import Mode, least, overall
@@ -14,25 +14,19 @@ from lego.rl.bench.judging import SEED, Judged, Streak, fitted, tried
 from lego.rl.bench.prompts import Prompts
 from lego.rl.bench.suite import Cells, Column, Scores, Suite, View
 
-KIND = "editscore"
-RANGE = 25.0  # of the scores that the models give; ours are 0 to 10
 
-
-class EditScore:
-    """The reward model of the package `editscore`, asked one question at a time and read strictly.
-
-    The package itself guesses where it cannot read (at random, or the middle of the scale) and shows the question for
-    quality both pictures when it works in batches, so that only its prompts and its model are used here.
+class Scorer:
+    """EditScore as a judge of a benchmark; see `lego.builder.editscore`.
 
     Args:
-        engine: an `editscore.EditScore`, or anything with its `SC_prompt`, `PQ_prompt` and `model`.
-        name: of the model.
+        model: the reward model.
     """
 
     kind, alone = KIND, True
 
-    def __init__(self, engine: Any, name: str, retries: int = 3, seed: int = SEED) -> None:
-        self.engine, self.name, self.retries, self.seed = engine, name, retries, seed
+    def __init__(self, model: EditScore, retries: int = 3, seed: int = SEED) -> None:
+        self.model, self.name, self.retries, self.seed = model, model.name, retries, seed
+        engine = model.engine
         self.prompts = Prompts({"sc": engine.SC_prompt, "pq": engine.PQ_prompt}).hash
         self.facts: Mapping[str, Any] = {
             "temperature": getattr(engine.model, "temperature", None), "seed": seed, "pictures": "as they are",
@@ -40,44 +34,17 @@ class EditScore:
         }  # fmt: skip
         self._streak = Streak()
 
-    @classmethod
-    def open(cls, text: str, retries: int, seed: int) -> EditScore:
-        """Load ``editscore:BACKBONE#MODEL+LORA``; the adapter may be left out.
-
-        Raises:
-            SettingsError: the package is not installed, or no model is named.
-        """
-        head, _, where = text.partition("#")
-        model, _, lora = where.partition("+")
-        backbone = head.partition(":")[2] or "qwen25vl"
-        if not model:
-            hint = "say which: --judge editscore:qwen25vl#MODEL+ADAPTER"
-            raise SettingsError("EditScore needs a model", where="--judge", hint=hint, code="which_model")
-        try:
-            from editscore import EditScore as Engine
-        except ImportError:
-            hint = "pip install editscore torchvision peft qwen-vl-utils"
-            raise SettingsError(
-                "editscore is not installed", where="--judge", hint=hint, code="not_installed"
-            ) from None
-        options = {"lora_path": lora} if lora else {}
-        engine = Engine(backbone=backbone, model_name_or_path=model, score_range=int(RANGE), seed=seed, **options)
-        return cls(engine, f"editscore:{model}{'+' + lora if lora else ''}", retries, seed)
-
     def judge(self, item: Item, result: Image, number: int) -> Judged:
         """Ask both questions of the package about a result."""
         made = Judged()
         source = item.images[0].open()
         after = fitted(result, source, made.notes)
-        before, after_ = source.pil().convert("RGB"), after.pil().convert("RGB")
-        words = self.engine.SC_prompt.replace("<instruction>", item.instruction)
-        model = self.engine.model
 
         def sc(number: int, seed: int) -> str:
-            return str(model.inference(model.prepare_input([before, after_], words), seed=seed))
+            return self.model.edit(source, after, item.instruction, seed)
 
         def pq(number: int, seed: int) -> str:
-            return str(model.inference(model.prepare_input([after_], self.engine.PQ_prompt), seed=seed))
+            return self.model.look(after, seed)
 
         def read(text: str) -> tuple[float, ...]:
             return tuple(s / RANGE * 10 for s in replies.listed(text, 2, 0, RANGE, "fixed"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lego.builder import talker
+from lego.builder.editscore import KIND, EditScore
 from lego.rl.bench import editscore, pixels
 from lego.rl.bench.formulas import Mode
 from lego.rl.bench.judging import SEED, Asked, Judge
@@ -20,8 +21,8 @@ def judge_of(
     """
     if text == pixels.KIND:
         return pixels.Measured()
-    if text.partition("#")[0].partition(":")[0] == editscore.KIND:
-        return editscore.EditScore.open(text, retries, seed)
+    if text.partition("#")[0].partition(":")[0] == KIND:
+        return editscore.Scorer(EditScore.open(text, seed), retries, seed)
     return Asked(suite, talker.open(text), prompts, mode, retries, temperature, seed)
 
 
@@ -33,4 +34,4 @@ def measure_of(kind: str, suite: Suite, true: bool) -> Measure:
     """
     if kind == pixels.KIND:
         return pixels.Pixels(suite, true)
-    return editscore.Rewarded(suite) if kind == editscore.KIND else suite
+    return editscore.Rewarded(suite) if kind == KIND else suite

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lego.builder.editscore import EditScore
 from lego.core.errors import PlanError, RecordError, SettingsError
 from lego.core.values import Image
 from lego.rl.bench import panel, prompts, running, scoring, suites, summary
-from lego.rl.bench.editscore import EditScore
+from lego.rl.bench.editscore import Scorer
 from lego.rl.bench.formulas import Mode
 from lego.rl.bench.judging import Asked
 from lego.rl.bench.pixels import Measured
@@ -205,7 +206,7 @@ def test_editscore_is_asked_by_its_prompts_and_read_strictly(tmp_path: Path) -> 
     suite, items, home = done(tmp_path, "imgedit")
     replies = ['{"score": [20, 25]}', "", '{"reasoning": "x", "score": [26, 25]}', '{"score": [25, 10]}']
     engine = Engine([*replies, *['{"score": [12]}'] * 8])
-    judge = EditScore(engine, "editscore:model", retries=3)
+    judge = Scorer(EditScore(engine, "editscore:model"), retries=3)
     assert scoring.score(suite, items[:2], home, judge, workers=4) == (1, 1, 0)
     first, second = lines(home)
     assert first["scores"] == {"sc": [8, 10], "pq": [10, 4]}

@@ -18,10 +18,14 @@ from lego.core.settings import Settings
 from lego.core.trace import Event, Reviewed
 from lego.editor import Editor, chosen
 from lego.rl import flaws
-from lego.rl.flaws import PLANS, TOOLS, FlawedBuilder
+from lego.rl.flaws import HELD, PLANS, TOOLS, FlawedBuilder
 from lego.rl.trials import interval, trial
 
 Where: TypeAlias = Literal["plans", "tools", "lasting"]
+PLACES: dict[Where, str] = {
+    "plans": "flawed plans", "tools": "flawed results of tools, which another seed may mend",
+    "lasting": "flawed results of tools, which no seed mends",
+}  # fmt: skip
 SHARE = 0.5  # of plans or of tools' results that are flawed
 FIRST = 10_000  # number of the first trial that is measured; those below were looked at while limits were set
 MOST = 3  # rounds
@@ -159,3 +163,6 @@ def by_kind(found: Sequence[Trialled]) -> dict[str, tuple[int, int]]:
         )
         for kind in kinds
     }
+
+
+__all__ = ["HELD", "PLACES", "Look", "Summary", "Trialled", "by_kind", "run", "summary"]
