@@ -24,9 +24,11 @@ RIM = 3  # px of a place that are left out where detail is measured
 RING = 0.05  # of the long side: how far around a place its surroundings reach
 FEWEST = 12  # pixels of a small copy from which on something can be said
 STANDS_OUT = 15.0  # Lab units by which a thing differs from its surroundings, pixel by pixel
+GHOST = 0.5  # of that difference, from which on a thing is still to be seen
 STEP = 6.0  # Lab units from pixel to pixel that are seen as an edge
 FLAT, EXTREME = 8, 0.99  # values between darkest and lightest of a picture that is all but constant; share all black
 CLEARLY = 0.3  # of the difference to the picture that was not mirrored
+COLORFUL = 4.0  # mean chroma from which on there is colour to lose
 DETAILED = 2.0  # standard deviation of the fine L of a place that has detail to lose
 LEVELS, UNEVEN = 16, 20.0  # of lightness that are told apart; L by which places of one level may change differently
 CHROMATIC = 12.0  # Lab chroma from which on a colour has a hue that people name
@@ -106,7 +108,7 @@ def spilled(pair: Pair, mask: Mask, reach: int) -> float:
 
 
 def remains(pair: Pair, mask: Mask) -> float | None:
-    """Return the share of a thing's own pixels (those unlike its surroundings) that are still as they were.
+    """Return the share of a thing's own pixels (those unlike its surroundings) that still differ from them that way.
 
     None if the thing is hardly unlike them, so that nobody could tell.
     """
@@ -116,10 +118,13 @@ def remains(pair: Pair, mask: Mask) -> float | None:
         return None
     old, new = pair.labs
     around = np.median(old[ring], 0)
-    own = where & (np.linalg.norm(old - around, axis=-1) > STANDS_OUT)
+    away = old - around
+    far = np.linalg.norm(away, axis=-1)
+    own = where & (far > STANDS_OUT)
     if own.sum() < max(FEWEST, 0.1 * where.sum()):
         return None
-    return float((np.linalg.norm(new - old, axis=-1)[own] < STANDS_OUT / 2).mean())
+    left = ((new - around) * away).sum(-1)[own] / far[own] ** 2  # 1 as before, 0 as the surroundings
+    return float((left > GHOST).mean())
 
 
 def misfit(pair: Pair, mask: Mask) -> float:
@@ -153,12 +158,13 @@ def halo(pair: Pair, mask: Mask) -> float:
     return float(new - old)
 
 
-def shifted(pair: Pair, where: Bools) -> tuple[float, float, float, float]:
+def shifted(pair: Pair, where: Bools) -> tuple[float, float, float, float, float]:
     """Return how a place changed where nothing says how it should.
 
     Returns:
         The change of its mean L; that of its mean a and b, as a length; by how many degrees its mean hue turned (0
-        without a hue); and the correlation of its detail with what it was (1 where it had none).
+        without a hue); how colourful it is, times what it was (1 where it was not); and the correlation of its detail
+        with what it was (1 where it had none).
     """
     old, new = (lab[where].mean(0) for lab in pair.labs)
     move = new - old
@@ -166,11 +172,13 @@ def shifted(pair: Pair, where: Bools) -> tuple[float, float, float, float]:
     if min(np.hypot(*old[1:]), np.hypot(*new[1:])) > CHROMATIC:
         turn = abs(float(np.degrees(np.arctan2(new[2], new[1]) - np.arctan2(old[2], old[1]))))
         turn = min(turn, 360 - turn)
+    strong, left = (float(np.hypot(lab[where][:, 1], lab[where][:, 2]).mean()) for lab in pair.labs)
+    faded = left / strong if strong > COLORFUL else 1.0
     first, last = (_fine(lab[..., 0])[where] for lab in pair.labs)
     kept = 1.0
     if first.std() > DETAILED:
         kept = float((first * last).mean() / (first.std() * max(float(last.std()), 1e-3)))
-    return float(move[0]), float(np.hypot(*move[1:])), turn, kept
+    return float(move[0]), float(np.hypot(*move[1:])), turn, faded, kept
 
 
 def uneven(pair: Pair, where: Bools) -> float:
@@ -215,6 +223,28 @@ def sane(image: Image) -> bool:
         return False
     black, white = (pixels.max(-1) < FLAT).mean(), (pixels.min(-1) > 255 - FLAT).mean()
     return bool(max(black, white) <= EXTREME)
+
+
+def touched(pair: Pair) -> tuple[int, int, int, int] | None:
+    """Return the box of what changed visibly, with half its height of room: left, top, right, bottom in px; or None."""
+    rows, columns = (np.flatnonzero((pair.change >= VISIBLE).any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    room = (rows[-1] - rows[0] + 1) // 2 + 4
+    width, height = pair.after.size
+    left, top = max(0, columns[0] - room), max(0, rows[0] - room)
+    return int(left), int(top), int(min(width, columns[-1] + room)), int(min(height, rows[-1] + room))
+
+
+def enlarged(image: Image, box: tuple[int, int, int, int], side: int) -> tuple[Image, int]:
+    """Return a part of a picture, small ones enlarged to about ``side`` px on the long side, and how many times."""
+    left, top, right, bottom = box
+    part = np.ascontiguousarray(image.pixels[top:bottom, left:right])
+    times = max(1, round(side / max(part.shape[:2])))
+    if times > 1:
+        size = (part.shape[1] * times, part.shape[0] * times)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    return Image(part), times
 
 
 def mirrored(pair: Pair, vertical: bool, clearly: bool = False) -> bool:

@@ -38,10 +38,12 @@ WIDENED = 2  # times what a step is told to widen its mask by: for shadows that 
 LIGHT = {"lightness": 60.0, "contrast": 30.0, "color": 70.0, "saturation": 25.0, "warmth": 15.0}
 OTHER_LIGHT = 8.0  # L by which a place may become lighter or darker for any other kind of deed
 TINGED, TURNED = 8.0, 25.0  # Lab units, or degrees where the light changes, by which a mean colour may move unasked
+PALED = 0.4  # times the colourfulness that it had
 KEPT = 0.4  # correlation of detail with what it was
 PART = 0.01  # share of a place that may change otherwise than the rest
 LINE = 5.0  # L by which an outline may stand out as a line
 UNASKED, TRACED = 4.0, 5.0  # the most that is given where something was changed unasked, where the work shows
+READ = 400  # px of the long side to which what is small is enlarged before it is read
 TEXT_ROOM = 1.0  # heights of a text around it that belong to it
 RATIO = 0.03  # by which sides may miss a ratio that was asked for
 WAYS = {
@@ -58,6 +60,7 @@ class Deed:
     Attributes:
         mask: the reference to where; "" for the whole picture.
         place: that place in the source; None for the whole picture, or if it cannot be found.
+        planned: the plan says just so; then it is the tool's fault if it cannot be seen.
     """
 
     step: Step
@@ -65,6 +68,7 @@ class Deed:
     said: str
     mask: str = ""
     place: Mask | None = None
+    planned: bool = False
 
     @property
     def kind(self) -> str:
@@ -151,7 +155,13 @@ def _deeds(understood: Understood, review: Review) -> Iterator[Deed]:
         name = next((p.name for p in tool.params if p.kind == "mask" and p.name in step.args), "")
         mask = str(step.args[name]) if name else ""
         place = _found(workflow, mask, review) if mask else None
-        yield Deed(step, tool, understood.said.get(step.id, ""), mask, place)
+        planned = any(other.tool == step.tool and _plain(other) == _plain(step) for other in review.workflow.steps)
+        yield Deed(step, tool, understood.said.get(step.id, ""), mask, place, planned)
+
+
+def _plain(step: Step) -> dict[str, Any]:
+    """The arguments of a step that are no references."""
+    return {name: value for name, value in step.args.items() if not str(value).startswith("$")}
 
 
 def _steps(deed: Deed, review: Review) -> list[Pair]:
@@ -184,7 +194,7 @@ def _checked(deed: Deed, pairs: Sequence[Pair], review: Review) -> Check:
     if deed.kind == "color":
         return _colored(deed, pairs)
     if deed.kind == "text":
-        return _readable(deed, review)
+        return _readable(deed, pairs, review)
     if deed.kind == "mirror":
         right = measures.mirrored(pair, deed.step.args.get("direction") == "vertical")
         return Check("met" if right else "wrong", "the picture is not mirrored", deed)
@@ -241,37 +251,31 @@ def _colored(deed: Deed, pairs: Sequence[Pair]) -> Check:
     return Check("wrong" if changed else "omitted", f"{deed.where} did not get the colour {color}", deed)
 
 
-def _readable(deed: Deed, review: Review) -> Check:
+def _readable(deed: Deed, pairs: Sequence[Pair], review: Review) -> Check:
+    """Can a text be read where the picture changed?"""
     name = next((p.name for p in reversed(deed.tool.params) if p.format == "text" and p.name in deed.step.args), "")
     text = str(deed.step.args.get(name, "")).replace('"', "")
     finder = next((t for t in review.request.tools if any(p.format == "target" for p in t.params)), None)
     if not text or finder is None:
         return Check("unknown", deed=deed)
+    told = f'the text "{text}" cannot be read in the picture'
+    box = measures.touched(pairs[-1])  # of the step that wrote it, where that is known
+    if box is None or not any(step.tool == deed.tool.name for step in review.workflow.steps):
+        return Check("omitted", told, deed)
     target = next(p.name for p in finder.params if p.format == "target")
     image = next(p.name for p in finder.params if p.kind == "image")
     look = Workflow((Step("s1", finder.name, {image: "$image", target: f'"{text}"'}),), "$s1")
+    part, times = measures.enlarged(review.after, box, READ)
     try:
-        found = review.run(look, {"image": review.after})[0]
-    except LegoError as error:
-        found = None
-        if error.code != "not_found":  # there is nobody here who can read
-            return Check("unknown", deed=deed)
-    there = isinstance(found, Mask) and found.box is not None
-    place = _around(found) if isinstance(found, Mask) and there else None
-    return Check(
-        "met" if there else "wrong", f'the text "{text}" cannot be read in the picture', replace(deed, place=place)
-    )
-
-
-def _around(text: Mask) -> Mask:
-    """The box of a text, with room for shadows, plates and the tails of letters."""
-    assert text.box
-    x0, y0, x1, y1 = text.box
-    room = TEXT_ROOM * (y1 - y0)
-    width, height = text.size
-    return Mask.from_box(
-        text.size, (max(0, x0 - room), max(0, y0 - room), min(width, x1 + room), min(height, y1 + room))
-    )
+        found = review.run(look, {"image": part})[0]
+    except LegoError as error:  # without a reader here nobody can tell
+        return Check("wrong" if error.code == "not_found" else "unknown", told, deed)
+    if not isinstance(found, Mask) or found.box is None:
+        return Check("wrong", told, deed)
+    left, top, right, bottom = (side / times + box[n % 2] for n, side in enumerate(found.box))
+    room, (width, height) = TEXT_ROOM * (bottom - top), review.after.size
+    sides = (max(0, left - room), max(0, top - room), min(width, right + room), min(height, bottom + room))
+    return Check("met", told, replace(deed, place=Mask.from_box(review.after.size, sides)))
 
 
 def _reshaped(deed: Deed, review: Review) -> Check:
@@ -340,11 +344,13 @@ def _side_effects(name: str, kinds: set[str], where: NDArray[np.bool_], pair: Pa
     """What changed in a place beside what deeds of these kinds do there."""
     if kinds & {"gone", "text", "mirror"}:
         return
-    light, tinge, turn, kept = measures.shifted(pair, where)
+    light, tinge, turn, faded, kept = measures.shifted(pair, where)
     if abs(light) > max([LIGHT.get(kind, OTHER_LIGHT) for kind in kinds]):
         yield _uncalled(f"{name} became much {'lighter' if light > 0 else 'darker'}")
     toned = bool(kinds & {"lightness", "contrast"})
-    if not kinds & {"saturation", "color", "warmth", "magenta"} and (turn > TURNED if toned else tinge > TINGED):
+    if not kinds & {"saturation", "color", "warmth", "magenta"} and (
+        faded < PALED or (turn > TURNED if toned else tinge > TINGED)
+    ):
         yield _uncalled(f"the colours of {name} changed")
     if not kinds & {"sharpness", "grain", "color"} and kept < KEPT:
         yield _uncalled(f"the detail of {name} is lost")
@@ -386,7 +392,7 @@ def _verdict(checks: Sequence[Check], scores: Scores | None) -> Verdict:
     met = [check for check in checks if check.status == "met"]
     findings = tuple(check.sentence for check in faults)
     facts: dict[str, Any] = {"checks": [[c.deed.tool.name if c.deed else "", c.status, c.sentence] for c in checks]}
-    facts["blamed"] = [c.deed.tool.name for c in faults if c.deed]
+    facts["blamed"] = [c.deed.tool.name for c in faults if c.deed and c.deed.planned]
     if not faults and not met:
         return Verdict("missing", "nothing that was asked for can be measured", facts=facts)
     if not faults:

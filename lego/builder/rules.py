@@ -125,7 +125,9 @@ class _Writer:
             first = clauses[0].keep if clauses[0].keep and not clauses[0].readings else ""
             for reading in clause.readings:
                 alone = self._inherit(reading, clause)
-                self.said[self._write(alone, keep or first)] = clause.text if alone is reading and not keep else ""
+                self.said[self._write(alone, keep or first)] = (
+                    _alone(clause.text) if alone is reading and not keep else ""
+                )
         if not self.steps:
             raise _refusal("nothing is left to do", "nothing_to_do")
         results = tuple(ref for ref in (self.result, *self.told) if ref)
@@ -247,6 +249,14 @@ class _Writer:
     def _add(self, tool: str, args: dict[str, Any]) -> str:
         self.steps.append(Step(f"s{len(self.steps) + 1}", tool, args))
         return self.steps[-1].id
+
+
+def _alone(clause: str) -> str:
+    """A clause as an instruction: without the "and then" that led to it."""
+    tokens = tokens_of(clause)
+    while tokens and (tokens[0].kind == "stop" or tokens[0].text in words.SOFT):
+        tokens = tokens[1:]
+    return text_of(tokens)
 
 
 def _region(target: str) -> bool:

@@ -78,5 +78,15 @@ def usage(asked: Asked) -> dict[str, Any]:
 def ours(job: Job, trace: bool) -> dict[str, Any]:
     """Return what only this server says about an edit."""
     made = dict(job.made or {})
-    shown = ("workflow", "thought", "builder", "texts", "notes", "seeds", "timings", *(["trace"] if trace else []))
+    shown = (
+        "workflow",
+        "thought",
+        "verdict",
+        "builder",
+        "texts",
+        "notes",
+        "seeds",
+        "timings",
+        *(["trace"] if trace else []),
+    )
     return {"job_id": job.id, **{name: made[name] for name in shown if name in made}}

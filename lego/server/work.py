@@ -229,7 +229,7 @@ class _Doing:
                 for one in results
             ]
         thought = results[0].plan.thought if results[0].plan else ""
-        facts = {"workflow": workflow.dump(), "thought": thought, "builder": asked.builder}
+        facts: dict[str, Any] = {"workflow": workflow.dump(), "thought": thought, "builder": asked.builder}
         facts["verdict"] = verdict.dump() if verdict else None
         return self._kept(results, facts, {"edit": time.monotonic() - start})
 

@@ -341,7 +341,6 @@ def color_pop(image: Image, mask: Mask, amount: Share = 1.0) -> Image:
 
 
 @tool(
-    effect="+warmth",
     phrases={
         "sepia": {"amount": 0.8}, "sepia tone": {"amount": 0.8}, "sepia toned": {"amount": 0.8},
         "brown toned": {"amount": 0.7}, "old photo": {"amount": 0.8}, "棕褐色": {"amount": 0.8},

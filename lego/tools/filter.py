@@ -216,7 +216,6 @@ def _without_weak_frequencies(planes: Plane, threshold: np.float32) -> Plane:
 
 
 @tool(
-    effect="-lightness",
     phrases={
         "vignette": {"amount": 0.5}, "add vignette": {"amount": 0.5}, "darken corners": {"amount": 0.5},
         "dark corners": {"amount": 0.5}, "darken edges": {"amount": 0.5}, "暗角": {"amount": 0.5},
