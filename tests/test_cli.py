@@ -73,6 +73,30 @@ def test_json_output_and_the_report_hold_the_trace(coffee: Path, tmp_path: Path)
     assert "flip it" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+def test_rounds_are_told_with_the_verdict(coffee: Path, tmp_path: Path) -> None:
+    page = tmp_path / "r.html"
+    words = ("edit", coffee, "make it warmer and add grain", "--rounds", 2, "-o", tmp_path / "o.png")
+    done = lego(*words, "--builder", "rules", "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert "round 1 of 1: accepted (2 of 2 wishes can be seen)" in done.stdout
+    assert "1 round" in page.read_text(encoding="utf-8")
+    refused(lego(*words, "--critic", "nobody"), "no model 'nobody'")
+    refused(lego("edit", coffee, "flip it", "--rounds", 11, "-o", tmp_path / "x.png"), "rounds", "less than or equal")
+
+
+def test_an_abstract_wish_says_how_it_was_read(coffee: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "lego.toml"
+    (tmp_path / "mine.toml").write_text(
+        '[thirsty]\nen = ["{thing} is thirsty"]\ndo_en = "turn {thing} brown"\nwhy = "it dries"\n', encoding="utf-8"
+    )
+    mine.write_text('concepts = "mine.toml"\nbuilder = "rules"\n', encoding="utf-8")
+    done = lego("edit", coffee, "the red cup is thirsty", "-o", tmp_path / "o.png", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "was read as: turn the red cup brown" in done.stdout + done.stderr
+    (tmp_path / "mine.toml").write_text("[thirsty]\n", encoding="utf-8")
+    refused(lego("edit", coffee, "flip it", "-o", tmp_path / "o.png", cwd=tmp_path), "mine.toml", "thirsty")
+
+
 def test_a_result_in_words_is_printed_and_nothing_is_written(coffee: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     done = lego("edit", coffee, "describe it", "-o", out)

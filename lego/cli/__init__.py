@@ -32,6 +32,9 @@ EXTRAS = {
     "studio": (("gradio",), "a page to edit on"),
 }  # what each brings, by the modules that it needs
 WHY = {"nano": "ships with lego and runs without torch", "rules": "needs no network"}
+OUTCOMES = {
+    "success": "accepted", "refine": "not all of it is done", "failed": "not accepted", "missing": "not judged",
+}  # fmt: skip
 MISTAKE = 2  # exit code of everything that the user can mend
 
 app = typer.Typer(
@@ -342,6 +345,9 @@ def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) 
         print(f"  note: {note}")
     for text in result.texts:
         print(text)
+    if result.verdict:
+        number = f"round {result.chosen + 1} of {len(result.rounds)}"
+        print(f"{number}: {OUTCOMES[result.verdict.outcome]} ({result.verdict.reason})")
     if written:
         print(f"wrote {' and '.join(written)}")
 

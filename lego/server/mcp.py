@@ -29,6 +29,7 @@ from lego.core.errors import LegoError
 from lego.core.trace import Event, StepDone, StepStarted
 from lego.core.values import Image
 from lego.editor import Cancel, Editor, EditResult
+from lego.server.asked import ROUNDS
 from lego.server.guard import Guard
 from lego.server.keys import Keys
 from lego.server.options import Options
@@ -42,6 +43,9 @@ INSTRUCTIONS = (
 Picture: TypeAlias = Annotated[str, Field(description="the picture: a path in an open folder, a data: URI, or base64")]
 Words: TypeAlias = Annotated[str, Field(description="what to do, in plain words", max_length=4000)]
 Where: TypeAlias = Annotated[str, Field(description="where to edit: a mask as large as the picture, white = edit")]
+Rounds: TypeAlias = Annotated[
+    int, Field(ge=0, le=ROUNDS, description="how often a critic may send the result round again; 2 are worth the time")
+]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32, description="the same seed gives the same bytes")]
 Output: TypeAlias = Annotated[str, Field(description="a path in an open folder, for the picture in full size")]
 
@@ -79,12 +83,14 @@ class _Desk:
 
     async def edit_image(
         self, image: Picture, instruction: Words, context: Context, mask: Where = "", seed: Seed = 0,
-        output: Output = "",
+        rounds: Rounds = 0, output: Output = "",
     ) -> list[Content | str]:  # fmt: skip
         """Edit a picture as the words say, and return it with the workflow that was run."""
         path = self._output(output)
         given = self._given(image, mask)
-        return await self._done(context, path, partial(Editor.edit, instruction=instruction, seed=seed, **given))
+        return await self._done(
+            context, path, partial(Editor.edit, instruction=instruction, seed=seed, rounds=rounds, **given)
+        )
 
     async def run_workflow(
         self,
@@ -170,6 +176,8 @@ class _Desk:
 
 def _reply(result: EditResult, path: Path | None) -> list[Content | str]:
     facts: dict[str, Any] = {"workflow": result.workflow.dump(), "notes": result.notes, "texts": result.texts}
+    if result.verdict:
+        facts["verdict"] = result.verdict.dump()
     shown: list[Content | str] = []
     if result.pictured:
         picture = result.image

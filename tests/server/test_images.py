@@ -84,6 +84,24 @@ def test_all_that_may_be_asked_for(client: openai.OpenAI, coffee: bytes) -> None
     assert "values" not in json.dumps(ours["trace"])
 
 
+def test_a_critic_may_send_a_result_round_and_its_verdict_comes_along(client: openai.OpenAI, coffee: bytes) -> None:
+    extra = {"lego": {"rounds": 2, "seed": 3, "trace": True}}
+    pictures, reply = edited(client, image=coffee, prompt="make it warmer", size="300x200", n=2, extra_body=extra)
+    ours = reply["x_lego"]
+    assert ours["verdict"]["outcome"] == "success"
+    assert ours["verdict"]["scores"]["success"] == 10
+    assert [event["event"] for event in ours["trace"]].count("reviewed") == 2
+    assert ours["workflow"]["steps"][-1]["tool"] == "resize"
+    assert ours["seeds"] == [3, 4]
+    assert [opened_size(picture) for picture in pictures] == [(300, 200)] * 2
+    with pytest.raises(openai.BadRequestError, match="rounds"):
+        client.images.edit(image=coffee, prompt="make it warmer", extra_body={"lego": {"rounds": 4}})
+
+
+def opened_size(picture: bytes) -> tuple[int, int]:
+    return Pillow.open(io.BytesIO(picture)).size
+
+
 def test_a_stream_shows_the_steps_on_the_way_and_then_the_result(client: openai.OpenAI, coffee: bytes) -> None:
     words = "make it warmer, then flip it, then add a border"
     with client.images.edit(image=coffee, prompt=words, stream=True, partial_images=3) as stream:

@@ -81,6 +81,12 @@ def test_an_agent_edits_a_file_and_sees_the_result(server: Any, folder: Path, co
     assert "s2: flip done" in heard
 
 
+def test_an_agent_may_ask_for_rounds_and_hears_the_verdict(server: Any) -> None:
+    call = {"image": "coffee.png", "instruction": "make it warmer", "rounds": 1}
+    _, (reply,), _ = asked(server, ("edit_image", call))
+    assert json.loads(reply.content[1].text)["verdict"]["outcome"] == "success"
+
+
 def test_pictures_come_as_base64_too_and_a_plan_is_changed_and_run(server: Any, coffee: bytes) -> None:
     data = base64.b64encode(coffee).decode()
     _, (plan,), _ = asked(server, ("plan_edit", {"image": data, "instruction": "make it warmer"}))

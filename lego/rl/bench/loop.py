@@ -117,7 +117,8 @@ class Summary:
 
     Attributes:
         recall: of flawed first results those that were not accepted.
-        alarms: of right first results those that were not accepted.
+        alarms: of right first results those that were not accepted; some hold a flaw that the pixels hardly show.
+        clean: of first results that are right and were made without a flaw those that were not accepted.
         missing: of all first results those on which no verdict was possible.
         success: right results after 0, 1, 2, 3 rounds.
     """
@@ -125,12 +126,14 @@ class Summary:
     count: int
     recall: tuple[int, int]
     alarms: tuple[int, int]
+    clean: tuple[int, int]
     missing: int
     success: tuple[int, ...]
 
     def lines(self) -> list[str]:
         """Return it as text, a line each."""
         rows = [("flawed results found", self.recall), ("right results rejected", self.alarms)]
+        rows += [("  made without a flaw", self.clean)]
         rows += [(f"right after {n} rounds", (good, self.count)) for n, good in enumerate(self.success)]
         told = []
         for name, (some, all_) in rows:
@@ -143,11 +146,13 @@ def summary(found: Sequence[Trialled]) -> Summary:
     """Count."""
     flawed = [item.first for item in found if not item.first.right and item.first.outcome != "error"]
     right = [item.first for item in found if item.first.right]
+    clean = [look for look in right if not look.kind]
     bad = ("refine", "failed")
     return Summary(
         len(found),
         (sum(look.outcome in bad for look in flawed), len(flawed)),
         (sum(look.outcome in bad for look in right), len(right)),
+        (sum(look.outcome in bad for look in clean), len(clean)),
         sum(item.first.outcome == "missing" for item in found),
         tuple(sum(item.after[n] for item in found) for n in range(MOST + 1)),
     )

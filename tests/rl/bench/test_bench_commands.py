@@ -107,3 +107,17 @@ def test_results_of_which_all_were_declined_are_results(tmp_path: Path) -> None:
     ok("run", "gedit", root, "--out", out, "--builder", "rules")
     ok("score", "gedit", root, out, "--judge", "pixels")
     assert "2 items, 2 declined" in ok("report", "gedit", root, out)
+
+
+def test_the_smoke_set_is_run_for_every_builder_with_a_floor_and_a_ceiling() -> None:
+    told = ok("smoke", "--builder", "rules", "--count", 6)
+    assert [line.split(":")[0] for line in told.splitlines() if "ms an edit" in line] == ["nothing", "truth", "rules"]
+    lines = [json.loads(line) for line in ok("smoke", "--builder", "rules", "--count", 2, "--json").splitlines()]
+    assert [line["builder"] for line in lines] == ["nothing"] * 2 + ["truth"] * 2 + ["rules"] * 2
+    assert {line["status"] for line in lines[:2]} == {"wrong"}
+
+
+def test_rounds_are_measured_with_flaws_in_plans_and_in_tools() -> None:
+    told = ok("rounds", "--count", 3)
+    assert told.count("right after 2 rounds") == 3
+    assert "flawed results found" in told

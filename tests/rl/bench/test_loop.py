@@ -46,7 +46,7 @@ def test_the_critic_that_measures_mends_flawed_plans() -> None:
     assert found.recall[0] >= 0.6 * found.recall[1] > 0
     assert found.success[2] > found.success[0]
     assert sum(all_ for _, all_ in loop.by_kind(made).values()) <= len(made)
-    assert len(found.lines()) == 7
+    assert len(found.lines()) == 8
 
 
 def test_marred_results_are_seen_before_the_first_look_only() -> None:
