@@ -62,7 +62,7 @@ class _Draft:
 def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozenset[str]) -> Iterator[Reading]:
     """Yield every way in which a tool explains the whole clause."""
     have = {stem(token.text) for token in tokens}
-    strange = [t for t in tokens if len(t.text) >= LONG_ENOUGH and stem(t.text) not in vocabulary]
+    strange = [t for t in tokens if t.kind == "word" and len(t.text) >= LONG_ENOUGH and stem(t.text) not in vocabulary]
     for pattern in patterns_of(tool):
         missing = pattern.stems - have
         if len(missing) > len(strange) or not all(_typo_in(m, strange, vocabulary) for m in missing):

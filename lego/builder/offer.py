@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,7 +97,7 @@ class Offer:
         steps: dict[str, dict[str, Any]] = {}
         factor, left, hits = 1.0, list(tokens), 0.0
         for names, recipe in words.LOOKS:
-            at = next(((n, k) for name in names for n, k in [find(tokens_of(name), left)] if k), None)
+            at = next(((n, k) for name in names for n, k in [find(_split(name), left)] if k), None)
             if at is None or not all(name in self.tools for name, _ in recipe):
                 continue
             hits += 5.0 * at[1]
@@ -104,7 +105,7 @@ class Offer:
             for name, args in recipe:
                 steps[name] = {k: _stronger(steps.get(name, {}).get(k), v) for k, v in args.items()}
         for name, value in sorted(words.AMOUNTS.items(), key=lambda item: -len(item[0])):
-            place, size = find(tokens_of(name), left)
+            place, size = find(_split(name), left)
             if size and steps:
                 factor, left = factor * value, left[:place] + left[place + size :]
         content = [t for t in left if not t.filler and t.kind != "stop" and t.text not in words.SOFT]
@@ -124,8 +125,7 @@ class Offer:
         content = [t for t in tokens if not t.filler and t.kind == "word" and t.text not in words.AMOUNTS]
         found = []
         for tool in self.tools.values():
-            said = {stem(t.text) for t in tokens_of(f"{tool.name.replace('_', ' ')}. {tool.sentence}") if not t.filler}
-            if not tool.phrases and len(content) > 1 and all(stem(t.text) in said for t in content):
+            if not tool.phrases and len(content) > 1 and all(stem(t.text) in _said(tool) for t in content):
                 needs = any(p.required and p.kind != "image" for p in tool.params)
                 found.append(
                     None if needs else Reading(tool, {}, "", len(content), ("read from the tool's description",))
@@ -133,10 +133,22 @@ class Offer:
         return found[0] if len(found) == 1 else None
 
 
+@functools.lru_cache(maxsize=4096)
+def _split(text: str) -> tuple[Token, ...]:
+    return tuple(tokens_of(text))
+
+
+@functools.lru_cache(maxsize=4096)
+def _said(tool: Tool[..., Any]) -> frozenset[str]:
+    """The stems of the words in a tool's name and sentence."""
+    text = f"{tool.name.replace('_', ' ')}. {tool.sentence}"
+    return frozenset(stem(token.text) for token in tokens_of(text) if not token.filler)
+
+
 def _keep(tokens: Sequence[Token]) -> tuple[list[Token], str]:
     """Split off what is to stay as it is: "... but keep the face", "except the flower", "除了花以外都..."."""
     for phrase in sorted(words.KEEP, key=len, reverse=True):
-        place, size = find(tokens_of(phrase), tokens)
+        place, size = find(_split(phrase), tokens)
         if not size or (phrase == "除" and place and tokens[place - 1].text in "去移删擦消清"):  # 去除, to remove
             continue
         kept, main = list(tokens[place + size :]), list(tokens[:place])

@@ -197,30 +197,25 @@ def mar(kind: Kind, before: Image, after: Image, mask: Mask | None, seed: int = 
     return Image(TOOLS[kind](before.pixels, after.pixels, cover, Random(f"{kind} {seed}")))
 
 
-def flawed_registry(
-    registry: Registry, kinds: Sequence[Kind], share: float, seed: int, lasting: bool, log: list[Kind]
-) -> Registry:
+def flawed_registry(registry: Registry, kinds: Sequence[Kind], share: float, seed: int, log: list[Kind]) -> Registry:
     """Return tools of which some results are marred.
 
     Args:
         kinds: of `TOOLS`, one of which each marred result gets.
-        share: of the calls that are marred.
-        lasting: a call that was marred once is so always; else another seed of the run may help.
+        share: of the calls that are marred; the same call with another seed of the run may turn out well.
         log: gets the kind of each flaw as it is made.
     """
     made = Registry()
     for tool in registry:
         pictures = any(p.kind == "image" for p in tool.params) and [o.kind for o in tool.outputs] == ["image"]
-        made.add(_marred(tool, kinds, share, seed, lasting, log) if pictures and tool.scope != "geometric" else tool)
+        made.add(_marred(tool, kinds, share, seed, log) if pictures and tool.scope != "geometric" else tool)
     return made
 
 
-def _marred(
-    tool: Tool[..., Any], kinds: Sequence[Kind], share: float, seed: int, lasting: bool, log: list[Kind]
-) -> Tool[..., Any]:
+def _marred(tool: Tool[..., Any], kinds: Sequence[Kind], share: float, seed: int, log: list[Kind]) -> Tool[..., Any]:
     worse = copy.copy(tool)
     worse.context = tool.context or "context"
-    options = (kinds, share, seed, lasting, log)
+    options = (kinds, share, seed, log)
     worse.engines = {name: _worse(tool, engine, *options) for name, engine in tool.engines.items()}
     return worse
 
@@ -231,7 +226,6 @@ def _worse(
     kinds: Sequence[Kind],
     share: float,
     seed: int,
-    lasting: bool,
     log: list[Kind],
 ) -> Engine:
     image = next(p.name for p in tool.params if p.kind == "image")
@@ -242,14 +236,13 @@ def _worse(
         if not tool.context:
             del args["context"]
         result = engine.function(**args)
-        facts = f"{seed} {tool.name} {args[image].digest}" + ("" if lasting else f" {context.seed}")
-        dice = Random(facts)
+        dice = Random(f"{seed} {tool.name} {args[image].digest} {context.seed}")
         if dice.random() >= share:
             return result
         log.append(dice.choice(list(kinds)))
         return mar(log[-1], args[image], result, args.get(mask), dice.randrange(1 << 30))
 
-    return replace(engine, function=work, version=f"{engine.version} {kinds} {share} {seed} {lasting}")
+    return replace(engine, function=work, version=f"{engine.version} {kinds} {share} {seed}")
 
 
 @dataclass

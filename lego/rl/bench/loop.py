@@ -21,10 +21,9 @@ from lego.rl import flaws
 from lego.rl.flaws import HELD, PLANS, TOOLS, FlawedBuilder
 from lego.rl.trials import interval, trial
 
-Where: TypeAlias = Literal["plans", "tools", "lasting"]
+Where: TypeAlias = Literal["plans", "tools"]
 PLACES: dict[Where, str] = {
     "plans": "flawed plans", "tools": "flawed results of tools, which another seed may mend",
-    "lasting": "flawed results of tools, which no seed mends",
 }  # fmt: skip
 SHARE = 0.5  # of plans or of tools' results that are flawed
 FIRST = 10_000  # number of the first trial that is measured; those below were looked at while limits were set
@@ -64,7 +63,7 @@ def run(
     """Edit trials with flaws.
 
     Args:
-        where: in plans; in results of tools, where another seed may help; or in those always ("lasting").
+        where: in plans, or in results of tools, where another seed may help.
         count: of trials.
         critic: see `lego.editor.Editor`.
         share: of plans or results that are flawed.
@@ -87,7 +86,7 @@ def _tried(
     builder = FlawedBuilder(item, Rules(), registry, share if where == "plans" else 0.0, plans, seed)
     tools, log = registry, list[str]()
     if where != "plans":
-        tools = flaws.flawed_registry(registry, kinds or tuple(TOOLS), share, seed + number, where == "lasting", log)
+        tools = flaws.flawed_registry(registry, kinds or tuple(TOOLS), share, seed + number, log)
     made = 0  # flaws of tools before the first look
 
     def hear(event: Event) -> None:
