@@ -135,7 +135,7 @@ def _judged(picture: Image, number: int, taken: bool, event: Reviewed | None) ->
     mark = " class=taken" if taken else ""
     return (
         f'<div class=step><img src="{inline(picture, SMALL)}" alt="round {number + 1}"><div><b{mark}>'
-        f"{'Taken' if taken else f'Round {number + 1}'}</b> <small>{escape(outcome)}{value}</small>{told}</div></div>"
+        f"Round {number + 1}{', taken' if taken else ''}</b> <small>{escape(outcome)}{value}</small>{told}</div></div>"
     )
 
 

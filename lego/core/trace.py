@@ -159,14 +159,14 @@ class Trace:
 
     @property
     def notes(self) -> list[str]:
-        """Every sentence that the user should read, with the step that it belongs to."""
+        """Every sentence that the user should read, with the step that it belongs to; what is said again, once."""
         found = []
         for event in self.events:
             if isinstance(event, Noted):
                 found.append(f"{event.step}: {event.text}" if event.step else event.text)
             elif isinstance(event, StepDone):
                 found.extend(f"{event.step}: {note}" for note in event.notes)
-        return found
+        return list(dict.fromkeys(found))
 
     def dump(self) -> list[dict[str, Any]]:
         """Return all events as plain data, progress left out."""
