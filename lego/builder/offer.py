@@ -149,6 +149,8 @@ def _keep(tokens: Sequence[Token]) -> tuple[list[Token], str]:
     """Split off what is to stay as it is: "... but keep the face", "except the flower", "除了花以外都..."."""
     for phrase in sorted(words.KEEP, key=len, reverse=True):
         place, size = find(_split(phrase), tokens)
+        if size and tokens[place].text == "leaves":  # of a tree: nobody says "it leaves the face alone"
+            continue
         if not size or (phrase == "除" and place and tokens[place - 1].text in "去移删擦消清"):  # 去除, to remove
             continue
         kept, main = list(tokens[place + size :]), list(tokens[:place])
