@@ -1,8 +1,9 @@
 """Lessons: what a model that thinks and judges learns from, as a data set.
 
-A thinking lesson pairs an instruction with its concrete words; a reflection lesson is a source, a result and the picture
-that should have come out, with the verdict on the result. A data set is a folder: ``lessons.jsonl``, one lesson a line
-of either kind, and ``pictures/``, as records have them. ``dropped.jsonl`` tells what was tried and left out, and why.
+A thinking lesson pairs an instruction with its concrete words; a reflection lesson is a source, a result and the
+picture that should have come out, with the verdict on the result. A data set is a folder: ``lessons.jsonl``, one lesson
+a line of either kind, and ``pictures/``, as records have them. ``dropped.jsonl`` tells what was tried and left out, and
+why.
 """
 
 from __future__ import annotations

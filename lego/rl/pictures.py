@@ -49,13 +49,13 @@ def scene(number: int) -> tuple[scenes.Scene, scenes.Rendered]:
     return made, scenes.render(made, (SIDE, SIDE))
 
 
-def photo(random: Random) -> Image:
-    """A part of one of scikit-image's photographs, mirrored or not."""
+def photo(random: Random, size: int = SIDE) -> Image:
+    """A square part of one of scikit-image's photographs, mirrored or not, its side in px."""
     pixels = _photos()[random.randrange(len(_photos()))]
     height, width = pixels.shape[:2]
     side = int(min(height, width) * random.uniform(0.45, 1))
     x, y = random.randint(0, width - side), random.randint(0, height - side)
-    cut = cv2.resize(pixels[y : y + side, x : x + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    cut = cv2.resize(pixels[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
     return Image(np.ascontiguousarray(cut[:, ::-1] if random.random() < 0.5 else cut))
 
 

@@ -134,6 +134,7 @@ class Reason(Stage):
         data: its ``source`` is the folder of the lessons, its ``seed`` that of their order; nothing else is looked at.
     """
 
+    data: Data
     exam_every: Literal[0] = 0
     batch: int = Field(default=2, ge=1)
 

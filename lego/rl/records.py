@@ -57,7 +57,7 @@ class Record:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Row(BaseModel):
+class Row(BaseModel):
     """A line of the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -181,7 +181,7 @@ def read(path: str | Path) -> Iterator[Record]:
                 number += 1
                 yield _unpacked(row, f"{path}, row {number}")
         return
-    for where, line in rows(path / FILE, _Row, "give the folder of a data set"):
+    for where, line in rows(path / FILE, Row, "give the folder of a data set"):
         yield _record(path, line, where)
 
 
@@ -225,14 +225,14 @@ def _line(folder: Path, record: Record, number: int) -> str:
     return json.dumps(row.model_dump(exclude_defaults=True), ensure_ascii=False)
 
 
-def _row(record: Record, number: int) -> _Row:
+def _row(record: Record, number: int) -> Row:
     """Check a record."""
     mask, (width, height) = record.mask, record.image.size
     try:
         if mask is not None and mask.size != record.image.size:
             raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {width} x {height}")
         json.dumps(dict(record.provenance), allow_nan=False)
-        return _Row(
+        return Row(
             image=name_of(record.image),
             instruction=record.instruction,
             language=record.language,
@@ -307,7 +307,7 @@ def _png(value: Image | Mask) -> bytes:
     return codec.encode(value.pil(), Path("image.png"), {}, value.exif)
 
 
-def _record(folder: Path, row: _Row, where: str) -> Record:
+def _record(folder: Path, row: Row, where: str) -> Record:
     pictures = folder / PICTURES
     try:
         return Record(
