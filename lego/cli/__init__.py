@@ -216,9 +216,7 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @l
 
 @app.command()
 def train(
-    stage: Annotated[
-        str, typer.Argument(help="reason, sft, grpo-gt, grpo-free, all (the last three), or export.")
-    ] = "all",
+    stage: Annotated[str, typer.Argument(help="reason, sft, grpo-gt, grpo-free, all (but reason), or export.")] = "all",
     recipe: Annotated[str, typer.Option("--recipe", help="The name of a recipe, or a TOML file.")] = "nano",
     out: Annotated[Path, typer.Option("--out", help="The folder of the run.")] = Path("run"),
     scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
@@ -226,7 +224,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     tools: ToolFiles = None,
 ) -> None:
-    """Train a builder: to think and judge, by imitation, by reinforcement with truth and without; export it for ONNX."""
+    """Train a builder: to think and judge; by imitation; by reinforcement with truth, and without. Or export it."""
     from lego.rl import school
     from lego.rl.recipe import Recipe
 

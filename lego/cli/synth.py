@@ -48,6 +48,7 @@ def make_thinking(
     """Write pairs of an instruction and its concrete words: decomposed, made abstract, or left as it is."""
     from lego.rl import synthesis
     from lego.rl.lessons import Book
+    from lego.rl.thinking_pairs import SHARES, key_of, made
 
     _check(pool, model)
     book = Book(out)
@@ -58,16 +59,12 @@ def make_thinking(
             from lego.rl import pool as pools
 
             writer = asking.Writer(talker.open(model), pool.resolve().name, seed)
-            asked = synthesis.Asking(
-                book, "thinking", synthesis.WAYS, count, lambda task: writer.lesson(task.label, task.wish)
-            )
+            asked = synthesis.Asking(book, "thinking", SHARES, count, lambda task: writer.lesson(task.label, task.wish))
             asked.run(synthesis.by_way(pools.read(pool), seed), workers or THREADS, bar.make)
         else:
-            from lego.rl.thinking_pairs import made
-
-            synthesis.numbered(
-                book, "thinking", functools.partial(made, seed, language), count, workers or _cores(), bar.make
-            )
+            key = functools.partial(key_of, seed, language)
+            maker = functools.partial(made, seed, language)
+            synthesis.numbered(book, "thinking", key, maker, count, workers or _cores(), bar.make)
     _tell(book, "thinking", count)
 
 

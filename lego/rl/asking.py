@@ -12,7 +12,7 @@ from lego.builder.prompt import quoted
 from lego.builder.remote import objects
 from lego.builder.talker import Talker
 from lego.core.values import Image
-from lego.rl.lessons import Language, Provenance, Thinking, Way
+from lego.rl.lessons import Language, Provenance, Thinking
 from lego.rl.phrasings import language_of
 from lego.rl.plain import JOINTS
 from lego.rl.pool import QUOTE, Wish
@@ -31,9 +31,9 @@ INSTRUCTION: {instruction}
 
 Say the same as one, two or three simple edits, in the order in which they are to be done. Each edit stands by \
 itself: one action (such as add, replace, remove, colour, light, background, style, material, text, crop), the thing \
-that it is done to, and where that is if there are several. Name what is in the picture. Leave nothing out, add nothing, and let \
-no edit undo another. Quote texts that are to be written or changed letter by letter. Write in the language of the \
-instruction, without numbers or bullets.
+that it is done to, and where that is if there are several. Name what is in the picture. Leave nothing out, add \
+nothing, and let no edit undo another. Quote texts that are to be written or changed letter by letter. Write in the \
+language of the instruction, without numbers or bullets.
 Answer with one line of JSON and nothing else: {{"edits": ["...", "..."]}}"""
 
 ABSTRACT = """The picture is to be edited as the instruction below says. {data}
@@ -61,8 +61,8 @@ class Writer:
     def __init__(self, talker: Talker, source: str, seed: int = 0) -> None:
         self.talker, self.source, self.seed = talker, source, seed
 
-    def lesson(self, way: Way, wish: Wish) -> Thinking:
-        """Make a pair.
+    def lesson(self, way: str, wish: Wish) -> Thinking:
+        """Make a pair, in one of the ways of `lego.rl.lessons.Way`.
 
         Raises:
             Unfit: no answer of the model could be used.
@@ -80,7 +80,7 @@ class Writer:
             question = self._asked(prompt, image, lambda text: abstraction(text, own, language), TEMPERATURE)
         model = self.talker.name if way != "unchanged" else ""
         made = Provenance(source=self.source, key=wish.key, seed=self.seed, version=__version__, model=model)
-        return Thinking(image, question, answer, way, language, made)
+        return Thinking(image, question, answer, way, language, made)  # type: ignore[arg-type]  # checked when it is written
 
     def _asked(self, prompt: str, image: Image, read: Callable[[str], T], first: float) -> T:
         """Ask until the answer can be used; then the last reason why not."""

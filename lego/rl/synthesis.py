@@ -19,11 +19,12 @@ from lego.core.errors import ImageError, PlanError
 from lego.rl.asking import Unfit
 from lego.rl.lessons import Book, Kind, Lesson, Thinking
 from lego.rl.pool import Wish
-from lego.rl.thinking_pairs import SHARES as WAYS
+from lego.rl.thinking_pairs import SHARES
 
 OUTCOMES = {"success": 0.6, "refine": 0.2, "failed": 0.2}  # 3:1:1 (arXiv 2511.22625)
 TROUBLE = 5  # errors of the model in a row, after which the run ends: it is down, not one question bad
 AT_ONCE = 8  # lessons that a process makes at a time
+FEW = 32  # lessons that one process makes before others have started
 NOTHING = "no lesson was found"
 Listener: TypeAlias = Callable[[int, int], None]
 
@@ -31,7 +32,6 @@ Listener: TypeAlias = Callable[[int, int], None]
 class Maker(Protocol):
     """Makes lessons without a model, by their numbers."""
 
-    def key(self, number: int) -> str: ...
     def lesson(self, number: int) -> Lesson | None: ...
 
 
@@ -46,6 +46,7 @@ class Task:
 def numbered(
     book: Book,
     kind: Kind,
+    key: Callable[[int], str],
     maker: Callable[[], Maker],
     count: int,
     workers: int = 1,
@@ -54,6 +55,7 @@ def numbered(
     """Make the lessons of the numbers from 0 to ``count`` that are not there yet.
 
     Args:
+        key: of a lesson by its number.
         maker: makes the maker; with several workers it goes to other processes, which it must be able to (a class with
             its arguments by ``functools.partial``).
         workers: processes; 1 works in this one.
@@ -61,19 +63,18 @@ def numbered(
     Raises:
         RecordError: the data set cannot be written.
     """
-    here = maker()
-    todo = [number for number in range(count) if (kind, here.key(number)) not in book.done]
+    todo = [number for number in range(count) if (kind, key(number)) not in book.done]
     with ExitStack() as stack:
         found: Iterator[Lesson | None]
-        if workers > 1 and len(todo) > AT_ONCE:
+        if workers > 1 and len(todo) > FEW:
             pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _begin, (maker,))
             stack.callback(pool.shutdown, cancel_futures=True)
             found = pool.map(_made, todo, chunksize=AT_ONCE)
         else:
-            found = map(here.lesson, todo)
+            found = map(maker().lesson, todo) if todo else iter(())
         for done, (number, lesson) in enumerate(zip(todo, found, strict=True), count - len(todo) + 1):
             if lesson is None:
-                book.drop(kind, here.key(number), NOTHING)
+                book.drop(kind, key(number), NOTHING)
             else:
                 book.add(lesson)
             listen(done, count)
@@ -188,7 +189,7 @@ def by_way(wishes: list[Wish], seed: int) -> dict[str, Iterator[Wish]]:
     """Return the wishes that each way of thinking can be made of, in random order."""
     mixed = Random(f"pool {seed}").sample(wishes, len(wishes))
     simple = iter([wish for wish in mixed if not wish.complex])
-    return {way: iter([w for w in mixed if w.complex]) if way == "decomposed" else simple for way in WAYS}
+    return {way: iter([w for w in mixed if w.complex]) if way == "decomposed" else simple for way in SHARES}
 
 
 def _parts(shares: Mapping[str, float], count: int) -> list[int]:

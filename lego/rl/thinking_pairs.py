@@ -29,7 +29,7 @@ from lego.rl.phrasings import Phrasing
 from lego.rl.plain import DOUBLED, Plain
 from lego.rl.slots import Noun
 
-SHARES: dict[Way, float] = {"decomposed": 0.31, "abstract": 0.44, "unchanged": 0.25}  # 62, 88 and 50 of 200 thousand
+SHARES: dict[str, float] = {"decomposed": 0.31, "abstract": 0.44, "unchanged": 0.25}  # 62, 88 and 50 of 200 thousand
 SOURCE = "scenes"
 SIDE = 256  # px of a picture
 CLEAR = {"en": 2, "zh": 3}  # words, or Chinese characters, of an instruction that is left as it is, at least
@@ -48,7 +48,8 @@ CARRIERS: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("en", "sentence"): (
         "as if {way}", "make it look as if {way}", "pretend that {way}", "suppose {way}",
-        "show what it is like when {way}", "imagine {way}", "let's say {way}", "it should be plain to see that {way}", "for a lesson: {way}",
+        "show what it is like when {way}", "imagine {way}", "let's say {way}", "for a lesson: {way}",
+        "it should be plain to see that {way}",
         "what would we see if {way}?",
     ),
     ("en", "name"): (
@@ -101,15 +102,11 @@ class Pairs:
         self.weights = {key: (LOOK if " + " in key[1] else 1) * len(found) ** 0.5 for key, found in self.ways.items()}
         self.concepts = {lang: self._concepts(lang) for lang in ("en", "zh")}
 
-    def key(self, number: int) -> str:
-        """Return what names the pair of a number."""
-        return f"{SOURCE} {self.language} {self.seed} {number}"
-
     def lesson(self, number: int) -> Thinking | None:
         """Return the pair of a number, 0 or more; None if no answer was found that the rules plan."""
-        key = self.key(number)
+        key = key_of(self.seed, self.language, number)
         random = Random(f"thinking {key}")
-        way = random.choices(list(SHARES), list(SHARES.values()))[0]
+        way: Way = random.choices(list(SHARES), list(SHARES.values()))[0]  # type: ignore[assignment]  # one of its keys
         language: Language = "zh" if random.random() < CHINESE_SHARE else "en"
         if self.language != "both":
             language = self.language  # type: ignore[assignment]  # "en" or "zh"
@@ -221,11 +218,17 @@ class Pairs:
         return found
 
 
+def key_of(seed: int, language: str, number: int) -> str:
+    """Return what names the pair of a number."""
+    return f"{SOURCE} {language} {seed} {number}"
+
+
 def made(seed: int, language: str) -> Pairs:
     """Return what makes pairs with the tools of the package; a process of its own can call it."""
-    from lego.editor import default_registry
+    import lego.editor  # noqa: F401  # registers the tools
+    from lego.core.registry import registry
 
-    return Pairs(default_registry, seed, language)
+    return Pairs(registry, seed, language)
 
 
 def _seen(random: Random, language: str) -> tuple[dict[str, Any], Image, tuple[Noun, ...]]:
