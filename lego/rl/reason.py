@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lego.builder.talker import shown
+from lego.builder.frame import seen
+from lego.builder.talker import LONG_SIDE
 from lego.core.errors import TrainingError
 from lego.rl.checkpoint import Learner
 from lego.rl.exchanges import Exchange, Supply
@@ -46,5 +47,5 @@ def row(exchange: Exchange) -> dict[str, Any]:
     return {
         "prompt": [{"role": "user", "content": exchange.prompt}],
         "completion": [{"role": "assistant", "content": exchange.answer}],
-        "images": [shown(image) for image in exchange.images],
+        "images": [seen(image, longest=LONG_SIDE) for image in exchange.images],
     }
