@@ -13,9 +13,8 @@ from lego.builder.remote import objects
 from lego.builder.talker import Talker
 from lego.core.values import Image
 from lego.rl.lessons import Language, Provenance, Thinking
-from lego.rl.phrasings import language_of
 from lego.rl.plain import JOINTS
-from lego.rl.pool import QUOTE, Wish
+from lego.rl.pool import QUOTE, Wish, tongue
 
 T = TypeVar("T")
 TRIES = 3  # of a question whose answer cannot be used
@@ -110,10 +109,10 @@ def decomposition(text: str, instruction: str, language: Language) -> list[str]:
     joined = JOINTS[language].join(edits)
     if _plain(joined) == _plain(instruction):
         raise Unfit("the instruction is only repeated")
-    if any(quote[1:-1] not in joined for quote in QUOTE.findall(instruction)):
-        raise Unfit("a quoted text is lost")
     if len({_plain(edit) for edit in edits}) < len(edits):
         raise Unfit("an edit is repeated")
+    if any(quote[1:-1] not in joined for quote in QUOTE.findall(instruction)):
+        raise Unfit("a quoted text is lost")
     return edits
 
 
@@ -144,7 +143,7 @@ def _line(text: str, language: Language) -> str:
     text = text.strip().rstrip(",;，；。.")
     if not text or len(text) > LONGEST or "\n" in text or "<" in text:
         raise Unfit("empty, too long, or several lines")
-    if language_of(text) != language:
+    if tongue(text) != language:
         raise Unfit("in another language")
     return text
 

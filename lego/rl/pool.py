@@ -107,8 +107,13 @@ def _of_lines(folder: Path) -> Iterator[Wish]:
         if not path.is_relative_to(home):
             hint = "names are taken within the folder; no '..', and no link that leads out"
             raise RecordError(f"'{line.image}' is not in the pool's folder", where=where, hint=hint)
-        language: Language = line.language or ("zh" if language_of(line.instruction) == "zh" else "en")
+        language = line.language or tongue(line.instruction)
         yield _wish(path, line.image, line.instruction, language, None, where)
+
+
+def tongue(text: str) -> Language:
+    """Return the language of a text; what it quotes may be in another."""
+    return "zh" if language_of(QUOTE.sub("", text)) == "zh" else "en"
 
 
 def _wish(picture: Path, name: str, instruction: str, language: Language, target: Path | None, where: str) -> Wish:

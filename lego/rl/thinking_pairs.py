@@ -106,7 +106,7 @@ class Pairs:
         """Return the pair of a number, 0 or more; None if no answer was found that the rules plan."""
         key = key_of(self.seed, self.language, number)
         random = Random(f"thinking {key}")
-        way: Way = random.choices(list(SHARES), list(SHARES.values()))[0]  # type: ignore[assignment]  # one of its keys
+        way = way_of(random)
         language: Language = "zh" if random.random() < CHINESE_SHARE else "en"
         if self.language != "both":
             language = self.language  # type: ignore[assignment]  # "en" or "zh"
@@ -216,6 +216,11 @@ class Pairs:
             done = concept.do_zh if language == "zh" else concept.do_en
             found += [(name, way, done) for way in (concept.zh if language == "zh" else concept.en) if done]
         return found
+
+
+def way_of(random: Random) -> Way:
+    """Draw the way of a pair."""
+    return random.choices(list(SHARES), list(SHARES.values()))[0]  # type: ignore[return-value]  # one of its keys
 
 
 def key_of(seed: int, language: str, number: int) -> str:

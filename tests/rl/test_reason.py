@@ -127,12 +127,12 @@ def test_the_next_stage_begins_with_what_reasoning_gave_and_all_leaves_it_out() 
     assert school.ORDER.index("reason") < school.ORDER.index("sft")
 
 
-def test_what_cannot_reason_is_told_before_anything_is_trained(data: Path, tmp_path: Path, trained: Path) -> None:
+def test_what_cannot_reason_is_told_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no stage 'reason'") as caught:
         school.train(Recipe.load("nano"), ["reason"], tmp_path / "run", registry)
     assert "qwen2.5-vl-7b" in caught.value.hint
     with pytest.raises(TrainingError, match="no free text"):
-        school.train(recipe(trained, data), ["reason"], tmp_path / "run2", registry)
+        school.train(recipe(Path("lego/builder/nano"), data), ["reason"], tmp_path / "run2", registry)
     toy = build("qwen2_5_vl", tmp_path / "model")
     with pytest.raises(RecordError, match="cannot read"):
         school.train(recipe(toy, tmp_path / "nothing"), ["reason"], tmp_path / "run3", registry)
