@@ -18,7 +18,7 @@ from lego.builder.verdict import Assessment, Conclusion, Scores
 from lego.core.errors import RecordError
 from lego.core.values import Image
 from lego.rl import exchanges, lessons
-from lego.rl.lessons import Book, Provenance, Reflection, Thinking
+from lego.rl.lessons import Book, Lesson, Provenance, Reflection, Thinking
 
 
 def picture(seed: int) -> Image:
@@ -49,7 +49,7 @@ def reflection(key: str = "r", outcome: str = "refine") -> Reflection:
 
 
 def test_lessons_of_both_kinds_come_back_as_they_were(tmp_path: Path) -> None:
-    written = [thought(), *(reflection(outcome, outcome) for outcome in ("success", "refine", "failed"))]
+    written: list[Lesson] = [thought(), *(reflection(outcome, outcome) for outcome in ("success", "refine", "failed"))]
     book = Book(tmp_path)
     assert all(book.add(lesson) for lesson in written)
     assert list(lessons.read(tmp_path)) == written
