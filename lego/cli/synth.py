@@ -60,12 +60,47 @@ def make_thinking(
 
             writer = asking.Writer(talker.open(model), pool.resolve().name, seed)
             asked = synthesis.Asking(book, "thinking", SHARES, count, lambda task: writer.lesson(task.label, task.wish))
-            asked.run(synthesis.by_way(pools.read(pool), seed), workers or THREADS, bar.make)
+            wishes = synthesis.mixed(pools.read(pool), seed)
+            asked.run(synthesis.by_way(wishes), workers or THREADS, bar.make)
         else:
             key = functools.partial(key_of, seed, language)
             maker = functools.partial(made, seed, language)
             synthesis.numbered(book, "thinking", key, maker, count, workers or _cores(), bar.make)
     _tell(book, "thinking", count)
+
+
+@synth.command("reflection")
+def make_reflection(
+    out: Out = LESSONS,
+    count: Total = 1000,
+    seed: Seed = 0,
+    language: Language = "both",
+    pool: Pool = None,
+    model: Model = None,
+    builder: BuilderName = None,
+    workers: Workers = None,
+) -> None:
+    """Write results of edits with the verdict on them: right, to be refined, or failed."""
+    from lego.rl import synthesis
+    from lego.rl.lessons import Book
+    from lego.rl.reflections import SHARES, key_of, made
+
+    _check(pool, model)
+    book = Book(out)
+    with Progress(False) as bar:
+        if pool and model:
+            from lego.builder import talker
+            from lego.rl import judging
+            from lego.rl import pool as pools
+
+            jury = judging.Jury(talker.open(model), builder, pool.resolve().name, seed)
+            asked = synthesis.Asking(book, "reflection", SHARES, count, lambda task: jury.lesson(task.wish))
+            asked.run({"": iter(synthesis.mixed(pools.read(pool), seed))}, workers or THREADS, bar.make)
+        else:
+            key = functools.partial(key_of, seed, language)
+            maker = functools.partial(made, seed, language)
+            synthesis.numbered(book, "reflection", key, maker, count, workers or _cores(), bar.make)
+    _tell(book, "reflection", count)
 
 
 def _check(pool: Path | None, model: str | None) -> None:

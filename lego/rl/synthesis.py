@@ -15,13 +15,12 @@ from multiprocessing import get_context
 from random import Random
 from typing import Protocol, TypeAlias
 
-from lego.core.errors import ImageError, PlanError
+from lego.core.errors import ImageError, PlanError, RecordError
 from lego.rl.asking import Unfit
-from lego.rl.lessons import Book, Kind, Lesson, Thinking
+from lego.rl.lessons import Book, Kind, Lesson, Thinking, row_of
 from lego.rl.pool import Wish
 from lego.rl.thinking_pairs import SHARES
 
-OUTCOMES = {"success": 0.6, "refine": 0.2, "failed": 0.2}  # 3:1:1 (arXiv 2511.22625)
 TROUBLE = 5  # errors of the model in a row, after which the run ends: it is down, not one question bad
 AT_ONCE = 8  # lessons that a process makes at a time
 FEW = 32  # lessons that one process makes before others have started
@@ -129,7 +128,7 @@ class Asking:
             try:
                 while True:
                     while len(self.flying) < workers and (task := self._next(queues)):
-                        self.flying[pool.submit(self.make, task)] = task
+                        self.flying[pool.submit(self._checked, task)] = task
                     if not self.flying:
                         return
                     for future in wait(self.flying, return_when=FIRST_COMPLETED).done:
@@ -137,6 +136,14 @@ class Asking:
                     listen(min(self._there(), self.count), self.count)
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _checked(self, task: Task) -> Lesson:
+        lesson = self.make(task)
+        try:
+            row_of(lesson)
+        except RecordError as error:
+            raise Unfit(f"it is no lesson: {error.message}") from None
+        return lesson
 
     def lacking(self) -> dict[str, int]:
         """Return how many lessons of each way or outcome are wanted still."""
@@ -185,11 +192,15 @@ class Asking:
         return sum(self.book.counts[self.kind, label] for label in self.wanted)
 
 
-def by_way(wishes: list[Wish], seed: int) -> dict[str, Iterator[Wish]]:
-    """Return the wishes that each way of thinking can be made of, in random order."""
-    mixed = Random(f"pool {seed}").sample(wishes, len(wishes))
-    simple = iter([wish for wish in mixed if not wish.complex])
-    return {way: iter([w for w in mixed if w.complex]) if way == "decomposed" else simple for way in SHARES}
+def mixed(wishes: list[Wish], seed: int) -> list[Wish]:
+    """Return wishes in random order."""
+    return Random(f"pool {seed}").sample(wishes, len(wishes))
+
+
+def by_way(wishes: list[Wish]) -> dict[str, Iterator[Wish]]:
+    """Return the wishes that each way of thinking can be made of, in order."""
+    simple = iter([wish for wish in wishes if not wish.complex])
+    return {way: iter([w for w in wishes if w.complex]) if way == "decomposed" else simple for way in SHARES}
 
 
 def _parts(shares: Mapping[str, float], count: int) -> list[int]:
