@@ -7,8 +7,7 @@ Kinds of flaws in `lego.rl.flaws.HELD` are left out: critics are measured by the
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -98,18 +97,24 @@ class Reflections:
         return None
 
     def _tried(self, random: Random, trial: Trial, kind: str) -> _Tried | None:
-        """Carry a trial out, spoilt in one way; None where that way does not fit, or the result does not show it."""
-        make: dict[str, Callable[[Random, Trial], _Tried | None]] = {
-            "": self._right, "left out": self._left_out, "overdone": self._overdone,
-            "opposite": functools.partial(self._spoilt, kind="opposite"),
-            "other thing": functools.partial(self._spoilt, kind="other thing"),
-        }  # fmt: skip
-        found = make[kind](random, trial) if kind in make else self._marred(random, trial, kind)
-        return found if found and trial.done(found.result) == (kind == "") else None
+        """Carry a trial out, spoilt in one way; None where that way does not fit, or the result does not show it.
 
-    def _right(self, random: Random, trial: Trial) -> _Tried | None:
-        result = self._run(trial, trial.calls)
-        return _Tried(trial, result, done=trial.calls) if result else None
+        Trials that the tools cannot do right are passed over: what is wrong with their results is not known.
+        """
+        right = self._run(trial, trial.calls)
+        if right is None or not trial.done(right):
+            return None
+        if not kind:
+            return _Tried(trial, right, done=trial.calls)
+        if kind == "left out":
+            found = self._left_out(random, trial)
+        elif kind == "overdone":
+            found = self._overdone(trial)
+        elif kind in flaws.PLANS:
+            found = self._spoilt(random, trial, kind)
+        else:
+            found = _marred(random, trial, right, kind)
+        return found if found and not trial.done(found.result) else None
 
     def _left_out(self, random: Random, trial: Trial) -> _Tried | None:
         spoilt = flaws.spoil(trial, "left out", random.randrange(1 << 30))
@@ -119,7 +124,7 @@ class Reflections:
         lacking = tuple(call for call in trial.calls if call not in spoilt.calls)
         return _Tried(trial, result, "left out", spoilt.calls, lacking, then=spoilt.then)
 
-    def _overdone(self, random: Random, trial: Trial) -> _Tried | None:
+    def _overdone(self, trial: Trial) -> _Tried | None:
         at = next((n for n, call in enumerate(trial.calls) if call.tool in LIMITS), None)
         if at is None:
             return None
@@ -145,22 +150,20 @@ class Reflections:
         wrong = tuple(call for call in spoilt.calls if call not in trial.calls)
         return _Tried(trial, result, kind, done, lacking, wrong)
 
-    def _marred(self, random: Random, trial: Trial, kind: str) -> _Tried | None:
-        """A result that was marred after the right calls."""
-        after = self._run(trial, trial.calls)
-        if not after or after.size != trial.image.size:
-            return None
-        if kind in ("seam", "patch") and trial.mask is None:
-            return None  # there is no place to see it at
-        result = flaws.mar(kind, trial.image, after, trial.mask, random.randrange(1 << 30))
-        lacking = trial.calls if kind in ("idle", "black", "patch") else ()
-        return _Tried(trial, result, kind, () if lacking else trial.calls, lacking)
-
     def _run(self, trial: Trial, calls: Sequence[Call]) -> Image | None:
         try:
             return self.editor.run(workflow_of(calls, self.editor.registry), trial.image, seed=0).image
         except LegoError:
             return None
+
+
+def _marred(random: Random, trial: Trial, right: Image, kind: str) -> _Tried | None:
+    """A result that was marred after the right calls."""
+    if right.size != trial.image.size or (kind in ("seam", "patch") and trial.mask is None):
+        return None  # there is no place to see it at
+    result = flaws.mar(kind, trial.image, right, trial.mask, random.randrange(1 << 30))
+    lacking = trial.calls if kind in ("idle", "black", "patch") else ()
+    return _Tried(trial, result, kind, () if lacking else trial.calls, lacking)
 
 
 def key_of(seed: int, language: str, number: int) -> str:
