@@ -92,8 +92,8 @@ def things(number: int, language: str) -> tuple[Noun, ...]:
     """The things of a scene that colour and shape name without doubt."""
     items = scene(number)[0].items
     colors = [item.color for item in items]
-    names = [names(item) for item in items if colors.count(item.color) == 1]
-    return tuple(Noun(chinese, chinese) if language == "zh" else Noun(f"the {name}", name) for name, chinese in names)
+    named = [names(item) for item in items if colors.count(item.color) == 1]
+    return tuple(Noun(chinese, chinese) if language == "zh" else Noun(f"the {name}", name) for name, chinese in named)
 
 
 def after(number: int, call: Call) -> tuple[Image, Mask] | None:
