@@ -199,7 +199,7 @@ class Book:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.done: set[tuple[Kind, str]] = set()
-        self.counts: Counter[tuple[Kind, str]] = Counter()  # lessons by kind and way or outcome
+        self.counts: Counter[tuple[Kind, str, str]] = Counter()  # lessons by kind, source, and way or outcome
         self.dropped: Counter[tuple[Kind, str]] = Counter()  # tasks by kind and reason
         self._lock = threading.Lock()
         try:
@@ -250,7 +250,8 @@ class Book:
 
     def _learn(self, row: Row) -> None:
         self.done.add((row.kind, row.provenance.key))
-        self.counts[row.kind, row.way if row.kind == "thinking" else row.outcome] += 1
+        label = row.way if row.kind == "thinking" else row.outcome
+        self.counts[row.kind, row.provenance.source, label] += 1
 
     def _append(self, name: str, data: dict[str, Any]) -> None:
         text = json.dumps(data, ensure_ascii=False) + "\n"

@@ -7,11 +7,13 @@ are asked about by threads; what could not be used is kept with its reason, so t
 from __future__ import annotations
 
 import itertools
+import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from random import Random
 from typing import Protocol, TypeAlias
 
@@ -50,8 +52,8 @@ def numbered(
     count: int,
     workers: int = 1,
     listen: Listener = lambda done, count: None,
-) -> None:
-    """Make the lessons of the numbers from 0 to ``count`` that are not there yet.
+) -> int:
+    """Make the lessons of the numbers from 0 to ``count`` that are not there yet; return how many gave none.
 
     Args:
         key: of a lesson by its number.
@@ -77,6 +79,7 @@ def numbered(
             else:
                 book.add(lesson)
             listen(done, count)
+    return book.dropped[kind, NOTHING]
 
 
 _maker: Maker  # of a process that makes lessons for another
@@ -84,7 +87,16 @@ _maker: Maker  # of a process that makes lessons for another
 
 def _begin(maker: Callable[[], Maker]) -> None:
     global _maker
+    threading.Thread(target=_follow, daemon=True).start()
     _maker = maker()
+
+
+def _follow() -> None:
+    """End with the process that gives the work: one that was killed would leave the others waiting for ever."""
+    parent = parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 def _made(number: int) -> Lesson | None:
@@ -96,15 +108,22 @@ class Asking:
 
     Args:
         kind: of the lessons.
+        source: the name of the pool; lessons of other sources do not count.
         shares: of the ways or outcomes; they are kept to as far as the pool allows.
-        count: of the lessons that the data set shall have of this kind.
+        count: of the lessons that the data set shall have of this kind and source.
         make: of a task; may raise `Unfit`, and errors of the model and of pictures.
     """
 
     def __init__(
-        self, book: Book, kind: Kind, shares: Mapping[str, float], count: int, make: Callable[[Task], Lesson]
+        self,
+        book: Book,
+        kind: Kind,
+        source: str,
+        shares: Mapping[str, float],
+        count: int,
+        make: Callable[[Task], Lesson],
     ) -> None:
-        self.book, self.kind, self.count, self.make = book, kind, count, make
+        self.book, self.kind, self.source, self.count, self.make = book, kind, source, count, make
         self.wanted = dict(zip(shares, _parts(shares, count), strict=True))
         self.flying: dict[Future[Lesson], Task] = {}
         self.trouble = 0
@@ -133,7 +152,7 @@ class Asking:
                         return
                     for future in wait(self.flying, return_when=FIRST_COMPLETED).done:
                         self._settle(self.flying.pop(future), future)
-                    listen(min(self._there(), self.count), self.count)
+                    listen(self.count - sum(self.lacking().values()), self.count)
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -147,7 +166,7 @@ class Asking:
 
     def lacking(self) -> dict[str, int]:
         """Return how many lessons of each way or outcome are wanted still."""
-        there = {label: self.book.counts[self.kind, label] for label in self.wanted}
+        there = {label: self.book.counts[self.kind, self.source, label] for label in self.wanted}
         return {label: max(0, wanted - there[label]) for label, wanted in self.wanted.items()}
 
     def _next(self, queues: Mapping[str, Iterator[Wish]]) -> Task | None:
@@ -187,9 +206,6 @@ class Asking:
                 self.book.add(lesson)
             else:
                 self.book.drop(self.kind, task.wish.key, f"enough of '{label}'")
-
-    def _there(self) -> int:
-        return sum(self.book.counts[self.kind, label] for label in self.wanted)
 
 
 def mixed(wishes: list[Wish], seed: int) -> list[Wish]:

@@ -116,7 +116,7 @@ def test_what_cannot_be_used_is_dropped_with_its_reason_and_not_asked_again(
         assert done.exit_code == 0, done.output
         assert re.search("[4-8] tasks gave none: not the JSON that was asked for", done.output)
         assert "1 tasks gave none: the picture cannot be read" in done.output
-        assert "are wanting; a larger pool gives more" in done.output
+        assert "are wanting; a larger pool, or a larger --count, gives more" in done.output
     assert {Server.asked[f"nonsense {n}"] for n in range(8)} == {0, asking.TRIES}
     assert all(count <= asking.TRIES for count in Server.asked.values())
 
@@ -129,12 +129,21 @@ def test_a_model_that_is_down_ends_the_run_and_what_was_not_asked_is_asked_the_n
 
     book = Book(tmp_path / "out")
     writer = asking.Writer(talker.open(url), "pool")
-    job = synthesis.Asking(book, "thinking", {"abstract": 1.0}, 30, lambda t: writer.lesson(t.label, t.wish))
+    job = synthesis.Asking(book, "thinking", "pool", {"abstract": 1.0}, 30, lambda t: writer.lesson(t.label, t.wish))
     with pytest.raises(PlanError, match="answers 400"):
         job.run({"abstract": iter(pool.read(place))}, 2)
     assert sum(Server.asked.values()) < 12
     assert not book.done
     assert not (tmp_path / "out" / lessons.DROPPED).read_text()
+
+
+def test_a_new_pool_adds_to_what_other_sources_gave(url: str, tmp_path: Path, small: Image) -> None:
+    for name in ("one", "two"):
+        place = folder(tmp_path / name, small, [f"{text} of {name}" for text in SIMPLE + COMPLEX])
+        command = ["synth", "thinking", "--pool", str(place), "--model", url, "--out", str(tmp_path / "out")]
+        done = CliRunner().invoke(app, [*command, "--count", "8"])
+    assert "16 lessons in thinking" in done.output
+    assert "wanting" not in done.output
 
 
 @pytest.mark.parametrize(

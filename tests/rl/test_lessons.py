@@ -55,8 +55,8 @@ def test_lessons_of_both_kinds_come_back_as_they_were(tmp_path: Path) -> None:
     assert list(lessons.read(tmp_path)) == written
     assert not book.add(thought()), "of one key there is one lesson"
     again = Book(tmp_path)
-    assert again.counts == book.counts == Counter({("thinking", "abstract"): 1} | {("reflection", o): 1 for o in
-                                                  ("success", "refine", "failed")})  # fmt: skip
+    outcomes = {("reflection", "pool", outcome): 1 for outcome in ("success", "refine", "failed")}
+    assert again.counts == book.counts == Counter({("thinking", "scenes", "abstract"): 1, **outcomes})
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
