@@ -121,10 +121,32 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(data: P
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_the_next_stage_begins_with_what_reasoning_gave_and_all_leaves_it_out() -> None:
+def test_the_next_stage_begins_with_what_reasoning_gave(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lego.rl import checkpoint
+    from tests.rl.test_train import examples
+
+    begun: list[Path | None] = []
+    opened = checkpoint.open_learner
+
+    def watched(made: Recipe, start: Path | None, *more: Any) -> Any:
+        begun.append(start)
+        return opened(made, start, *more)
+
+    monkeypatch.setattr(checkpoint, "open_learner", watched)
+    made = recipe(build("qwen3_vl", tmp_path / "model"), data, steps=1, batch=1)
+    plans = {"data": Data(source=str(examples(tmp_path / "plans", 2))), "steps": 1, "batch": 1, "exam_every": 0}
+    made = made.model_copy(update={"sft": made.sft.model_copy(update=plans)})
+    last = school.train(made, ["sft", "reason"], tmp_path / "run", registry)
+    assert begun == [None, tmp_path / "run" / "reason" / "model"]
+    assert last == tmp_path / "run" / "sft" / "model"
+
+
+def test_all_leaves_reasoning_out() -> None:
     assert school.stages_of("reason") == ("reason",)
-    assert "reason" not in school.stages_of("all")
-    assert school.ORDER.index("reason") < school.ORDER.index("sft")
+    assert school.stages_of("all") == school.STAGES
+    assert "reason" not in school.STAGES
 
 
 def test_what_cannot_reason_is_told_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
