@@ -38,6 +38,11 @@ TRIES = 400  # of an instruction, until its answer can be said in words that the
 KINDS = (("concept", 0.6), ("look", 0.25), ("sight", 0.15))  # of abstract ones: a concept, a look, a fault to be seen
 OWN = 0.5  # of clear instructions: in the words of the tools' cards
 NAMING = re.compile(r"\{(?:thing|around|keep)\}|<")  # of a phrasing: it names a thing
+SENTENCE = re.compile(
+    r"\{thing\} (?:is|has|lacks|got|needs|turns|shows|looks|contains|suffers|glows|blushes)\b"
+)  # of a way of naming a concept: it is a sentence about the thing
+OF = re.compile(r"\b(?:of|in|on) ")
+AFTER_WORD = re.compile(r"(?<!\bof )(?<!\bin )(?<!\bon )(?<=[a-z] )\{thing\}$")  # "unripe {thing}"
 CARRIERS: dict[tuple[str, str], tuple[str, ...]] = {
     # sentences for ways of naming a concept: of the whole picture, of a thing as a sentence, of a thing as a name
     ("en", "whole"): (
@@ -88,9 +93,9 @@ class Pairs:
 
     def __init__(self, registry: Registry, seed: int = 0, language: str = "both") -> None:
         self.seed, self.language = seed, language
+        self.plain = Plain(tuple(registry.running()))
         tools = tuple(tool for tool in registry.running() if _edits(tool))
         self.tools = {tool.name: tool for tool in tools}
-        self.plain = Plain(tools)
         own = tuple(phrasings.of_cards_own(tools))
         self.own = {id(phrasing) for phrasing in own}
         self.ways: dict[tuple[str, str], list[Phrasing]] = {}
@@ -144,14 +149,13 @@ class Pairs:
     def _concept(self, random: Random, language: Language) -> _Asked | None:
         name, way, done = random.choice(self.concepts[language])
         scene, image, things = _seen(random, language)
+        form = "whole"
         if THING in way:
             if not things:
                 return None
             thing = random.choice(things).said
-            way, done = way.replace(THING, thing), done.replace(THING, thing)
-            form = "sentence" if way.startswith(thing) else "name"
-        else:
-            form = "whole"
+            form = "sentence" if SENTENCE.match(way) or (language == "zh" and way.startswith(THING)) else "name"
+            way, done = _named(way, thing), done.replace(THING, thing)
         way = re.sub("#", lambda found: str(random.randrange(10)), way)
         carrier = random.choice(CARRIERS[language, form])
         if self.plain.plan(done) is None:
@@ -253,6 +257,14 @@ def _edits(tool: Tool[..., Any]) -> bool:
     """Does it give a picture, and need no second one?"""
     more = [p for p in tool.params if p.kind == "image"][1:]
     return any(o.kind == "image" for o in tool.outputs) and not any(p.required and p.name != "before" for p in more)
+
+
+def _named(way: str, thing: str) -> str:
+    """Put a thing into a way of naming a concept: "unripe {thing}" becomes "the unripe red ball"."""
+    if AFTER_WORD.search(way):
+        article = "" if OF.search(way) else "the "
+        return f"{article}{way.replace(THING, thing.removeprefix('the '))}"
+    return way.replace(THING, thing)
 
 
 def _numbered(phrasing: Phrasing) -> bool:

@@ -63,6 +63,15 @@ def test_an_answer_means_the_calls_that_the_question_was_made_of(pairs: list[Thi
             assert plain.means(pair.answer, [Call.model_validate(call) for call in calls])
 
 
+def test_wishes_are_about_things_in_the_picture_too(pairs: list[Thinking]) -> None:
+    named = [pair for pair in pairs if '"on"' in json.dumps(pair.provenance.facts)]
+    assert len(named) >= 3
+    assert all(str(pair.provenance.facts["picture"]).startswith("scene") for pair in named)
+    for pair in named:
+        for call in pair.provenance.facts["calls"]:  # type: ignore[union-attr]  # a list
+            assert call.get("on", "") in pair.answer  # type: ignore[union-attr, operator]
+
+
 def test_the_mix_is_that_of_the_paper() -> None:
     ways = Counter(thinking_pairs.way_of(Random(f"thinking {n}")) for n in range(2000))
     assert abs(ways["decomposed"] / 2000 - 0.31) < 0.03
@@ -102,7 +111,22 @@ def test_carriers_lead_a_concept_in_and_its_concrete_words_are_the_answer(pairs:
         concept = concepts[str(pair.provenance.facts["concept"])]
         done = concept.do_zh if pair.language == "zh" else concept.do_en
         assert re.fullmatch(re.escape(done).replace(r"\{thing\}", ".+"), pair.answer)
-        assert not re.search(r"[{}#]", pair.instruction + pair.answer)
+        assert not re.search(r"[{}]", pair.instruction + pair.answer)
+        assert "#" not in pair.instruction
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("unripe {thing}", "the unripe red ball"),
+        ("iodine on starchy {thing}", "iodine on starchy red ball"),
+        ("rust on {thing}", "rust on the red ball"),
+        ("{thing} as a yellow cab", "the red ball as a yellow cab"),
+    ],
+)
+def test_a_thing_stands_in_a_concept_s_name_as_people_say_it(way: str, said: str) -> None:
+    assert thinking_pairs._named(way, "the red ball") == said
+    assert thinking_pairs._named("没熟的{thing}", "红色的球") == "没熟的红色的球"
 
 
 def test_amounts_are_said_as_near_as_words_can() -> None:
