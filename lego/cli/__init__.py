@@ -14,6 +14,7 @@ from lego import __version__
 from lego.cli.bench import bench
 from lego.cli.models import models
 from lego.cli.serve import mcp, serve
+from lego.cli.synth import synth
 from lego.cli.terminal import Progress, console
 from lego.core.errors import CancelledError, LegoError, SettingsError, StepError
 from lego.core.settings import Settings
@@ -47,6 +48,7 @@ app = typer.Typer(
 tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_without_command=True)
 app.add_typer(tools, name="tools")
 app.add_typer(models, name="models")
+app.add_typer(synth, name="synth")
 app.command()(serve)
 app.command()(mcp)
 app.add_typer(bench, name="bench")
@@ -214,7 +216,7 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @l
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="sft, grpo-gt, grpo-free, all, or export.")] = "all",
+    stage: Annotated[str, typer.Argument(help="reason, sft, grpo-gt, grpo-free, all (but reason), or export.")] = "all",
     recipe: Annotated[str, typer.Option("--recipe", help="The name of a recipe, or a TOML file.")] = "nano",
     out: Annotated[Path, typer.Option("--out", help="The folder of the run.")] = Path("run"),
     scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
@@ -222,7 +224,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     tools: ToolFiles = None,
 ) -> None:
-    """Train a builder: by imitation, then by reinforcement with ground truth, then without; export it for ONNX."""
+    """Train a builder: to think and judge; by imitation; by reinforcement with truth, and without. Or export it."""
     from lego.rl import school
     from lego.rl.recipe import Recipe
 

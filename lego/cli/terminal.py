@@ -60,6 +60,11 @@ class Progress:
             text = f"{at.stage} {at.step}/{at.steps}, loss {at.metrics.get('loss', 0):.3f}{left}"
             self.bar.update(self.task, total=at.steps, completed=at.step, description=text)
 
+    def make(self, done: int, count: int) -> None:
+        """Follow the making of data."""
+        if self.bar:
+            self.bar.update(self.task, total=count, completed=done, description=f"{done:,} of {count:,}")
+
     def fetch(self, name: str, come: int, total: int) -> None:
         """Follow a download, or a check of what was downloaded."""
         if self.bar:

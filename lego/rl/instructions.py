@@ -169,7 +169,7 @@ class _Maker:
         second = any(_second(tools[call.tool]) for call in calls) or random.random() < SECOND
         given = ("mask",) * drawn + ("reference",) * second
         offered = self._offer(random, {call.tool for call in calls}) + tuple(invented.values())
-        text = _dressed(random, clauses, language)
+        text = dressed(random, clauses, language)
         names = {tool.name for tool in offered}
         flow = workflow_of(calls, offered, given) if all(call.tool in names for call in calls) else None
         image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
@@ -247,7 +247,7 @@ def _tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
     return tool_of(card.text)
 
 
-def _dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:
+def dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:
     """Join the clauses, be polite, mistype, begin and end as people do."""
     texts = []
     for clause in clauses:

@@ -49,13 +49,13 @@ def scene(number: int) -> tuple[scenes.Scene, scenes.Rendered]:
     return made, scenes.render(made, (SIDE, SIDE))
 
 
-def photo(random: Random) -> Image:
-    """A part of one of scikit-image's photographs, mirrored or not."""
+def photo(random: Random, size: int = SIDE) -> Image:
+    """A square part of one of scikit-image's photographs, mirrored or not, its side in px."""
     pixels = _photos()[random.randrange(len(_photos()))]
     height, width = pixels.shape[:2]
     side = int(min(height, width) * random.uniform(0.45, 1))
     x, y = random.randint(0, width - side), random.randint(0, height - side)
-    cut = cv2.resize(pixels[y : y + side, x : x + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    cut = cv2.resize(pixels[y : y + side, x : x + side], (size, size), interpolation=cv2.INTER_AREA)
     return Image(np.ascontiguousarray(cut[:, ::-1] if random.random() < 0.5 else cut))
 
 
@@ -92,8 +92,8 @@ def things(number: int, language: str) -> tuple[Noun, ...]:
     """The things of a scene that colour and shape name without doubt."""
     items = scene(number)[0].items
     colors = [item.color for item in items]
-    names = [names(item) for item in items if colors.count(item.color) == 1]
-    return tuple(Noun(chinese, chinese) if language == "zh" else Noun(f"the {name}", name) for name, chinese in names)
+    named = [names(item) for item in items if colors.count(item.color) == 1]
+    return tuple(Noun(chinese, chinese) if language == "zh" else Noun(f"the {name}", name) for name, chinese in named)
 
 
 def after(number: int, call: Call) -> tuple[Image, Mask] | None:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lego.core.errors import RecipeError
 
@@ -53,7 +53,7 @@ class Judging(_Part):
 
 
 class Stage(_Part):
-    """What all three stages have.
+    """What all stages have.
 
     Attributes:
         steps: of the optimizer; 0 leaves the stage out.
@@ -125,6 +125,27 @@ class Grpo(Stage):
     judge: Judging | None = None
 
 
+class Reason(Stage):
+    """Thinking and judging, from lessons (`lego.rl.lessons`): ``batch`` questions a pass.
+
+    It is left out unless it is asked for by name, and sits no exams: these are of planning.
+
+    Attributes:
+        data: its ``source`` is the folder of the lessons, its ``seed`` that of their order; nothing else is looked at.
+    """
+
+    data: Data
+    exam_every: Literal[0] = 0
+    batch: int = Field(default=2, ge=1)
+
+    @field_validator("data")
+    @classmethod
+    def _has_lessons(cls, data: Data) -> Data:
+        if data.source == INSTRUCTIONS:
+            raise ValueError("give the folder of the lessons as its source; `lego synth` writes one")
+        return data
+
+
 class Evaluation(_Part):
     """An exam: the share of so many held-out tasks that are planned as meant, greedy under the grammar."""
 
@@ -163,6 +184,7 @@ class Recipe(_Part):
         reward_threads: plans judged at once.
         gradient_checkpointing: less memory for a third more time.
         deepspeed: path of a DeepSpeed configuration; `accelerate launch` works without one.
+        reason: the stage that teaches to think and to judge, for models that write free text; None for none.
     """
 
     name: str = Field(min_length=1)
@@ -181,6 +203,13 @@ class Recipe(_Part):
     sft: Sft
     grpo_gt: Grpo
     grpo_free: Grpo
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _has_words(self) -> Recipe:
+        if self.reason and self.model == "nano":
+            raise ValueError("the stage 'reason' needs a model that writes free text, and nano writes plans alone")
+        return self
 
     @classmethod
     def load(cls, name: str | Path) -> Recipe:
@@ -224,21 +253,24 @@ class Recipe(_Part):
         return self.model_copy(update={**stages, "evaluation": self.evaluation.model_copy(update=exam)})
 
     def smoke(self) -> Recipe:
-        """Return a recipe that goes through all stages with two or three steps of few examples each."""
+        """Return a recipe that goes through its stages with two or three steps of few examples each."""
         short = {"save_every": 1, "accumulate": 1, "exam_every": 1}
         rl = {**short, "steps": 2, "prompts": 2, "group": 4, "minibatch": 0, "execute": True, "max_tokens": 48}
-        parts = {
+        parts: dict[str, _Part] = {
             "sft": self.sft.model_copy(update={**short, "steps": 3, "batch": 8, "bucket": 1}),
             "grpo_gt": self.grpo_gt.model_copy(update=rl),
             "grpo_free": self.grpo_free.model_copy(update={**rl, "judge": None}),
             "evaluation": self.evaluation.model_copy(update={"count": 8}),
         }
+        if self.reason:
+            parts["reason"] = self.reason.model_copy(update={**short, "exam_every": 0, "steps": 3, "batch": 2})
         return self.model_copy(update={**parts, **(SMOKE if self.model == "nano" else {"workers": 0})})
 
     @property
     def stages(self) -> dict[str, Stage]:
-        """The three stages by name, in order."""
-        return {"sft": self.sft, "grpo_gt": self.grpo_gt, "grpo_free": self.grpo_free}
+        """The stages by name, in order; that of reasoning only if there is one."""
+        first: dict[str, Stage] = {"reason": self.reason} if self.reason else {}
+        return {**first, "sft": self.sft, "grpo_gt": self.grpo_gt, "grpo_free": self.grpo_free}
 
 
 def names() -> list[str]:
@@ -257,7 +289,8 @@ def _told(error: ValidationError, path: Path) -> RecipeError:
             said.append(f"there is no key '{key}'")
             hints.append(f"did you mean '{near[0]}'?" if near else f"known there: {', '.join(known)}")
         else:
-            said.append(f"'{key}': {fault['msg']}")
+            why = fault["msg"].removeprefix("Value error, ")
+            said.append(f"'{key}': {why}" if key else why)
             hints.append("docs/training.md lists the keys")
     return RecipeError("; ".join(said), where=str(path), hint="; ".join(dict.fromkeys(hints)), code="bad_recipe")
 

@@ -11,11 +11,10 @@ import contextlib
 import itertools
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
@@ -23,17 +22,15 @@ from lego.core import codec, depth
 from lego.core.errors import ImageError, LegoError, RecordError
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
+from lego.rl.folders import NAME, PICTURES, ROOM, complaint, drop_cut_off_line, keep, name_of, rows
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-FILE, PICTURES = "records.jsonl", "pictures"
+FILE = "records.jsonl"
 PARQUET = ".parquet"
 BATCH = 32  # records that are packed or unpacked at once: some megabytes
-ROOM = "is there room on the disk, and may you write there?"
-NAME = r"[0-9a-f]{32}\.png"  # a picture's digest; nothing else is opened, so that no row can lead out of the folder
 Language: TypeAlias = Literal["en", "zh"]
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Record:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Row(BaseModel):
+class Row(BaseModel):
     """A line of the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -184,7 +181,7 @@ def read(path: str | Path) -> Iterator[Record]:
                 number += 1
                 yield _unpacked(row, f"{path}, row {number}")
         return
-    for where, line in rows(path / FILE, _Row, "give the folder of a data set"):
+    for where, line in rows(path / FILE, Row, "give the folder of a data set"):
         yield _record(path, line, where)
 
 
@@ -220,65 +217,33 @@ def from_dataset(dataset: Dataset) -> Iterator[Record]:
         yield _unpacked(row, f"row {number}")
 
 
-def rows(path: Path, kind: type[Model], hint: str) -> Iterator[tuple[str, Model]]:
-    """Yield the lines of a file of JSON objects, each checked, with where it stands.
-
-    Raises:
-        RecordError: the file cannot be read (then with the hint), or a line is broken.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                where = f"{path}, line {number}"
-                if line.strip():
-                    yield where, _checked(line, kind, where)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise RecordError(f"cannot read: {why}", where=str(path), hint=hint) from None
-
-
-def _checked(line: str, kind: type[Model], where: str) -> Model:
-    try:
-        return kind.model_validate_json(line)
-    except ValidationError as error:
-        raise RecordError(_why(error), where=where, hint="mend the line or take it out") from None
-
-
-def drop_cut_off_line(path: Path) -> None:
-    """Take away a last line that an interrupted run could not finish, so that the next one does not grow onto it."""
-    text = path.read_bytes() if path.exists() else b""
-    if text and not text.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(text.rfind(b"\n") + 1)
-
-
 def _line(folder: Path, record: Record, number: int) -> str:
     row = _row(record, number)
     for value in (record.image, record.target, record.mask):
         if value is not None:
-            _keep(folder, value)
+            keep(folder, value)
     return json.dumps(row.model_dump(exclude_defaults=True), ensure_ascii=False)
 
 
-def _row(record: Record, number: int) -> _Row:
+def _row(record: Record, number: int) -> Row:
     """Check a record."""
     mask, (width, height) = record.mask, record.image.size
     try:
         if mask is not None and mask.size != record.image.size:
             raise ValueError(f"the mask is {mask.size[0]} x {mask.size[1]}, the picture {width} x {height}")
         json.dumps(dict(record.provenance), allow_nan=False)
-        return _Row(
-            image=_name(record.image),
+        return Row(
+            image=name_of(record.image),
             instruction=record.instruction,
             language=record.language,
             tools=list(record.tools),
             workflow=record.workflow.dump() if record.workflow else None,
-            target=_name(record.target) if record.target else None,
-            mask=_name(record.mask) if record.mask else None,
+            target=name_of(record.target) if record.target else None,
+            mask=name_of(record.mask) if record.mask else None,
             provenance=dict(record.provenance),
         )
     except (ValidationError, TypeError, ValueError) as error:
-        raise RecordError(_why(error), where=f"record {number}", hint="mend the record or leave it out") from None
+        raise RecordError(complaint(error), where=f"record {number}", hint="mend the record or leave it out") from None
 
 
 def _features() -> Features:
@@ -315,7 +280,7 @@ def _unpacked(row: Mapping[str, Any], where: str) -> Record:
         column = "workflow"
         flow = None if cells.workflow is None else Workflow.load(cells.workflow)
     except ValidationError as error:
-        raise RecordError(_why(error), where=where, hint="mend the row or take it out") from None
+        raise RecordError(complaint(error), where=where, hint="mend the row or take it out") from None
     except LegoError as error:
         raise RecordError(f"{column}: {error.message}", where=where, hint=error.hint or "mend the row") from error
     return Record(image, cells.instruction, cells.language, tuple(cells.tools), flow, target, mask, cells.provenance)
@@ -342,17 +307,7 @@ def _png(value: Image | Mask) -> bytes:
     return codec.encode(value.pil(), Path("image.png"), {}, value.exif)
 
 
-def _keep(folder: Path, value: Image | Mask) -> None:
-    path = folder / PICTURES / _name(value)
-    if not path.exists():
-        value.save(path)
-
-
-def _name(value: Image | Mask) -> str:
-    return f"{value.digest}.png"
-
-
-def _record(folder: Path, row: _Row, where: str) -> Record:
+def _record(folder: Path, row: Row, where: str) -> Record:
     pictures = folder / PICTURES
     try:
         return Record(
@@ -367,14 +322,3 @@ def _record(folder: Path, row: _Row, where: str) -> Record:
         )
     except LegoError as error:
         raise RecordError(str(error), where=where, hint=error.hint or "mend the line or take it out") from error
-
-
-def _why(error: Exception) -> str:
-    """A validator's findings in one sentence."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    found = [
-        f"{'.'.join(map(str, e['loc'])) or 'the line'}: {re.sub(r'^Value error, ', '', e['msg'])}"
-        for e in error.errors()
-    ]
-    return "; ".join(found)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lego.core.errors import SettingsError, TrainingError
+from lego.core.errors import RecipeError, SettingsError, TrainingError
 from lego.core.registry import Registry
 from lego.rl import curves
 from lego.rl.recipe import Grpo, Recipe, Stage
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from lego.rl.checkpoint import Learner
     from lego.rl.stage import Listener
 
-STAGES = ("sft", "grpo_gt", "grpo_free")
+STAGES = ("sft", "grpo_gt", "grpo_free")  # those of "all"
+REASON = "reason"  # by its name alone: it needs lessons, and a model that writes free text
+ORDER = (REASON, *STAGES)  # as ReasonEdit has it (arXiv 2511.22625): first to think and to judge
 RECIPE = "recipe.json"
 EXAM_TOKENS = 512  # of an answer in an exam of the first stage; the others have a limit of their own
 
@@ -36,7 +38,7 @@ def train(
     resume: bool = False,
     listen: Listener = lambda progress: None,
 ) -> Path:
-    """Take a builder through stages of `STAGES`, in their order; return the folder of the model that comes out.
+    """Take a builder through stages of `ORDER`, in their order; return the folder of the model that comes out.
 
     Args:
         out: of the run.
@@ -49,12 +51,16 @@ def train(
         TrainingError: there is a run in the folder already, or a stage cannot go on.
         SettingsError: something that training needs is not installed.
         RecordError: the data cannot be read.
+        RecipeError: a stage is asked for that the recipe does not have.
     """
     _check_installed()
+    if REASON in stages and recipe.reason is None:
+        hint = "take a recipe of a larger model, such as qwen2.5-vl-7b, or give yours a section [reason]"
+        raise RecipeError("the recipe has no stage 'reason'", where=recipe.name, hint=hint, code="no_reason")
     out = Path(out)
     _prepare(out, recipe, stages, resume)
     start: Path | None = None
-    for name in STAGES:
+    for name in ORDER:
         model = out / name / "model"
         if name in stages and recipe.stages[name].steps and not (resume and model.exists()):
             _stage(recipe, name, start, out, registry, listen)
@@ -74,7 +80,7 @@ def export(out: str | Path) -> Path:
     from lego.rl.export import export as write
 
     out = Path(out)
-    models = [out / name / "model" for name in reversed(STAGES)]
+    models = [out / name / "model" for name in reversed(ORDER)]
     found = next((folder for folder in (*models, out) if (folder / "config.json").is_file()), None)
     if found is None:
         hint = "give the folder of a run, or of a checkpoint, by --out"
@@ -83,15 +89,15 @@ def export(out: str | Path) -> Path:
 
 
 def stages_of(name: str) -> tuple[str, ...]:
-    """Return the stages that a name means: "sft", "grpo-gt", "grpo-free" or "all".
+    """Return the stages that a name means: "reason", "sft", "grpo-gt", "grpo-free" or "all", which leaves out "reason".
 
     Raises:
         SettingsError: it means none.
     """
     if name == "all":
         return STAGES
-    if name.replace("-", "_") not in STAGES:
-        hint = f"one of {', '.join(s.replace('_', '-') for s in STAGES)}, or all"
+    if name.replace("-", "_") not in ORDER:
+        hint = f"one of {', '.join(s.replace('_', '-') for s in ORDER)}, or all"
         raise SettingsError(f"there is no stage '{name}'", hint=hint, code="unknown_stage")
     return (name.replace("-", "_"),)
 
@@ -123,6 +129,10 @@ def _stage(recipe: Recipe, name: str, start: Path | None, out: Path, registry: R
 def _trainer(
     recipe: Recipe, name: str, learner: Learner, registry: Registry, folder: Path, watch: Any, done: int
 ) -> Any:
+    if name == REASON:
+        from lego.rl import reason
+
+        return reason.trainer(recipe, learner, folder, watch, done)
     if name == "sft":
         from lego.rl import sft
 

@@ -8,7 +8,7 @@ otherwise here: the collator takes one call of the processor a batch, right-padd
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +20,7 @@ from lego.builder.frame import seen
 from lego.builder.planning import LAST, TOKEN
 from lego.builder.prompt import Form
 from lego.core.registry import Registry
+from lego.rl import recipe as recipes
 from lego.rl import supply
 from lego.rl.checkpoint import Learner
 from lego.rl.optimizer import muon
@@ -35,27 +36,41 @@ def trainer(recipe: Recipe, learner: Learner, registry: Registry, out: Path, wat
     """Return the trainer of the first stage; ``start`` is the step that it goes on from."""
     sft = recipe.sft
 
-    own = {"per_device_train_batch_size": sft.batch, "dataloader_num_workers": recipe.workers}
-    config = SFTConfig(**arguments(recipe, "sft", sft, out, **own), completion_only_loss=True, max_length=None)
-
-    def rows() -> Iterator[dict[str, Any]]:
-        size, done = sft.batch * sft.bucket, start * sft.batch * sft.accumulate * config.world_size
+    def rows(processes: int) -> Iterator[dict[str, Any]]:
+        size, done = sft.batch * sft.bucket, start * sft.batch * sft.accumulate * processes
         found = supply.examples(sft.data, registry, learner.form, done // size, size)
         ordered = supply.sorted_by_length(found, sft.batch, sft.bucket, recipe.seed)
         for number, example in enumerate(ordered):
             if number >= done % size:
                 yield row(example, learner.form, sft.hidden)
 
-    made = Sft(
+    rates = (muon, own_rates(sft)) if sft.optimizer == "muon" else None
+    return made(recipe, "sft", sft, learner, rows, out, watch, optimizer_cls_and_kwargs=rates)
+
+
+def made(
+    recipe: Recipe,
+    name: str,
+    stage: recipes.Sft | recipes.Reason,
+    learner: Learner,
+    rows: Callable[[int], Iterator[dict[str, Any]]],
+    out: Path,
+    watch: Watch,
+    **more: Any,
+) -> Any:
+    """Return a trainer of a stage of imitation over rows without end; ``rows`` is told the number of processes."""
+    own = {"per_device_train_batch_size": stage.batch, "dataloader_num_workers": recipe.workers}
+    config = SFTConfig(**arguments(recipe, name, stage, out, **own), completion_only_loss=True, max_length=None)
+    trained = Sft(
         model=learner.model,
         args=config,
-        train_dataset=supply.stream(rows),
+        train_dataset=supply.stream(lambda: rows(config.world_size)),
         data_collator=Collator(learner.processor),
         processing_class=learner.processor,
         peft_config=adapters(recipe.lora),
-        optimizer_cls_and_kwargs=(muon, own_rates(sft)) if sft.optimizer == "muon" else None,
+        **more,
     )
-    return watched(made, watch)
+    return watched(trained, watch)
 
 
 def own_rates(sft: Stage) -> dict[str, Any]:
@@ -78,7 +93,7 @@ def row(example: supply.Example, form: Form, share: float = 0.0) -> dict[str, An
         ],
         "prompt": [{"role": "user", "content": hidden(example.prompt, share, Random(example.prompt))}],
         "completion": [{"role": "assistant", "content": example.answer}],
-        "image": seen(example.task.request.image) if getattr(example.task, "pictured", True) else None,
+        "images": [seen(example.task.request.image)] if getattr(example.task, "pictured", True) else [],
     }
 
 
@@ -144,7 +159,7 @@ class Collator:
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the batch."""
-        encoded = encode(self.processor, [r["prompt"][0]["content"] for r in rows], [r["image"] for r in rows])
+        encoded = encode(self.processor, [r["prompt"][0]["content"] for r in rows], [r["images"] for r in rows])
         answers = [r["completion"][0]["content"] + self.tokenizer.eos_token for r in rows]
         spoken = self.tokenizer(answers, add_special_tokens=False)["input_ids"]
         prompts = [ids[mask] for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"].bool(), strict=True)]
@@ -178,18 +193,17 @@ class Collator:
         return leans
 
 
-def encode(processor: Any, prompts: list[str], images: list[Any]) -> dict[str, Any]:
+def encode(processor: Any, prompts: list[str], images: list[list[Any]]) -> dict[str, Any]:
     """Return prompts with their pictures as tensors, padded on the left.
 
     Args:
-        prompts: what the user says, to which the chat template adds the picture.
-        images: Pillow pictures, one a prompt; None for all of them leaves the pictures out.
+        prompts: what the user says, to which the chat template adds the pictures.
+        images: the Pillow pictures of each prompt, in order; one at least of each, or none of all.
     """
-    pictured = images[0] is not None
-    texts = [chat(processor, prompt, pictured) for prompt in prompts]
+    texts = [chat(processor, prompt, len(own)) for prompt, own in zip(prompts, images, strict=True)]
     return dict(
         processor(
-            images=[[image] for image in images] if pictured else None,
+            images=images if images[0] else None,
             text=texts,
             padding=True,
             padding_side="left",
@@ -199,9 +213,9 @@ def encode(processor: Any, prompts: list[str], images: list[Any]) -> dict[str, A
     )
 
 
-def chat(processor: Any, prompt: str, pictured: bool = True) -> str:
-    """Return a prompt in the chat template's words, up to where the model begins."""
-    content = [*[{"type": "image"}] * pictured, {"type": "text", "text": prompt}]
+def chat(processor: Any, prompt: str, pictures: int = 1) -> str:
+    """Return a prompt with so many pictures before it in the chat template's words, up to where the model begins."""
+    content = [*[{"type": "image"}] * pictures, {"type": "text", "text": prompt}]
     text = processor.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )

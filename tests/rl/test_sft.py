@@ -25,7 +25,7 @@ from tests.builder.models import build
 def rows(small: Image, answers: list[str]) -> list[dict[str, object]]:
     user = [{"role": "user", "content": "brighten the picture by a lot"}, {"role": "user", "content": "do"}]
     return [
-        {"prompt": [user[n % 2]], "completion": [{"role": "assistant", "content": text}], "image": small.pil()}
+        {"prompt": [user[n % 2]], "completion": [{"role": "assistant", "content": text}], "images": [small.pil()]}
         for n, text in enumerate(answers)
     ]
 

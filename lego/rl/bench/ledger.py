@@ -12,7 +12,7 @@ from typing import IO, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from lego.core.errors import RecordError
-from lego.rl.records import ROOM, drop_cut_off_line, rows
+from lego.rl.folders import ROOM, drop_cut_off_line, rows
 
 Model = TypeVar("Model", bound=BaseModel)
 

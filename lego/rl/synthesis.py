@@ -1,0 +1,226 @@
+"""Synthesis: lessons are made, one after the other or many at once, into a data set that a stopped run goes on with.
+
+Without a model a lesson is named by its seed and number, and processes share the work. With one, the wishes of a pool
+are asked about by threads; what could not be used is kept with its reason, so that it is not asked again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from random import Random
+from typing import Protocol, TypeAlias
+
+from lego.core.errors import ImageError, PlanError, RecordError
+from lego.rl.asking import Unfit
+from lego.rl.lessons import Book, Kind, Lesson, Thinking, row_of
+from lego.rl.pool import Wish
+from lego.rl.thinking_pairs import SHARES
+
+TROUBLE = 5  # errors of the model in a row, after which the run ends: it is down, not one question bad
+AT_ONCE = 8  # lessons that a process makes at a time
+FEW = 32  # lessons that one process makes before others have started
+NOTHING = "no lesson was found"
+Listener: TypeAlias = Callable[[int, int], None]
+
+
+class Maker(Protocol):
+    """Makes lessons without a model, by their numbers."""
+
+    def lesson(self, number: int) -> Lesson | None: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """A wish, and the way or outcome that a lesson of it is to have; "" for whichever it gets."""
+
+    label: str
+    wish: Wish
+
+
+def numbered(
+    book: Book,
+    kind: Kind,
+    key: Callable[[int], str],
+    maker: Callable[[], Maker],
+    count: int,
+    workers: int = 1,
+    listen: Listener = lambda done, count: None,
+) -> int:
+    """Make the lessons of the numbers from 0 to ``count`` that are not there yet; return how many gave none.
+
+    Args:
+        key: of a lesson by its number.
+        maker: makes the maker; with several workers it goes to other processes, which it must be able to (a class with
+            its arguments by ``functools.partial``).
+        workers: processes; 1 works in this one.
+
+    Raises:
+        RecordError: the data set cannot be written.
+    """
+    todo = [number for number in range(count) if (kind, key(number)) not in book.done]
+    with ExitStack() as stack:
+        found: Iterator[Lesson | None]
+        if workers > 1 and len(todo) > FEW:
+            pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _begin, (maker,))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            found = pool.map(_made, todo, chunksize=AT_ONCE)
+        else:
+            found = map(maker().lesson, todo) if todo else iter(())
+        for done, (number, lesson) in enumerate(zip(todo, found, strict=True), count - len(todo) + 1):
+            if lesson is None:
+                book.drop(kind, key(number), NOTHING)
+            else:
+                book.add(lesson)
+            listen(done, count)
+    return book.dropped[kind, NOTHING]
+
+
+_maker: Maker  # of a process that makes lessons for another
+
+
+def _begin(maker: Callable[[], Maker]) -> None:
+    global _maker
+    threading.Thread(target=_follow, daemon=True).start()
+    _maker = maker()
+
+
+def _follow() -> None:
+    """End with the process that gives the work: one that was killed would leave the others waiting for ever."""
+    parent = parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def _made(number: int) -> Lesson | None:
+    return _maker.lesson(number)
+
+
+class Asking:
+    """Makes lessons of a pool's wishes by asking a model, several at once.
+
+    Args:
+        kind: of the lessons.
+        source: the name of the pool; lessons of other sources do not count.
+        shares: of the ways or outcomes; they are kept to as far as the pool allows.
+        count: of the lessons that the data set shall have of this kind and source.
+        make: of a task; may raise `Unfit`, and errors of the model and of pictures.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        kind: Kind,
+        source: str,
+        shares: Mapping[str, float],
+        count: int,
+        make: Callable[[Task], Lesson],
+    ) -> None:
+        self.book, self.kind, self.source, self.count, self.make = book, kind, source, count, make
+        self.wanted = dict(zip(shares, _parts(shares, count), strict=True))
+        self.flying: dict[Future[Lesson], Task] = {}
+        self.trouble = 0
+
+    def run(
+        self,
+        queues: Mapping[str, Iterator[Wish]],
+        workers: int,
+        listen: Listener = lambda done, count: None,
+    ) -> None:
+        """Ask until there are enough lessons, or no wishes are left.
+
+        Args:
+            queues: the wishes for each way; under "" those whose outcome is not known before.
+
+        Raises:
+            PlanError: the model cannot be asked; what is done is kept.
+            RecordError: the data set cannot be written.
+        """
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                while True:
+                    while len(self.flying) < workers and (task := self._next(queues)):
+                        self.flying[pool.submit(self._checked, task)] = task
+                    if not self.flying:
+                        return
+                    for future in wait(self.flying, return_when=FIRST_COMPLETED).done:
+                        self._settle(self.flying.pop(future), future)
+                    listen(self.count - sum(self.lacking().values()), self.count)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _checked(self, task: Task) -> Lesson:
+        lesson = self.make(task)
+        try:
+            row_of(lesson)
+        except RecordError as error:
+            raise Unfit(f"it is no lesson: {error.message}") from None
+        return lesson
+
+    def lacking(self) -> dict[str, int]:
+        """Return how many lessons of each way or outcome are wanted still."""
+        there = {label: self.book.counts[self.kind, self.source, label] for label in self.wanted}
+        return {label: max(0, wanted - there[label]) for label, wanted in self.wanted.items()}
+
+    def _next(self, queues: Mapping[str, Iterator[Wish]]) -> Task | None:
+        """A wish that was not tried before, for what is lacking most beside what is being asked."""
+        lacking = self.lacking()
+        if "" in queues:
+            if sum(lacking.values()) <= 0:
+                return None
+            wish = next((w for w in queues[""] if (self.kind, w.key) not in self.book.done), None)
+            return Task("", wish) if wish else None
+        for task in self.flying.values():
+            lacking[task.label] -= 1
+        for label in sorted(lacking, key=lambda name: -lacking[name] / (self.wanted[name] or 1)):
+            if lacking[label] > 0:
+                wish = next((w for w in queues[label] if (self.kind, w.key) not in self.book.done), None)
+                if wish:
+                    return Task(label, wish)
+        return None
+
+    def _settle(self, task: Task, future: Future[Lesson]) -> None:
+        try:
+            lesson = future.result()
+        except Unfit as error:
+            self.trouble = 0
+            self.book.drop(self.kind, task.wish.key, str(error))
+        except ImageError:
+            self.book.drop(self.kind, task.wish.key, "the picture cannot be read")
+        except PlanError:  # not kept: the next run may ask again
+            self.trouble += 1
+            self.book.dropped[self.kind, "the model could not be asked"] += 1
+            if self.trouble >= TROUBLE:
+                raise
+        else:
+            self.trouble = 0
+            label = lesson.way if isinstance(lesson, Thinking) else lesson.conclusion.outcome
+            if self.lacking().get(label, 0) > 0:
+                self.book.add(lesson)
+            else:
+                self.book.drop(self.kind, task.wish.key, f"enough of '{label}'")
+
+
+def mixed(wishes: list[Wish], seed: int) -> list[Wish]:
+    """Return wishes in random order."""
+    return Random(f"pool {seed}").sample(wishes, len(wishes))
+
+
+def by_way(wishes: list[Wish]) -> dict[str, Iterator[Wish]]:
+    """Return the wishes that each way of thinking can be made of, in order."""
+    simple = iter([wish for wish in wishes if not wish.complex])
+    return {way: iter([w for w in wishes if w.complex]) if way == "decomposed" else simple for way in SHARES}
+
+
+def _parts(shares: Mapping[str, float], count: int) -> list[int]:
+    """A count in whole parts, which add up to it."""
+    sums = list(itertools.accumulate(shares.values()))
+    ends = [round(count * total / sums[-1]) for total in sums]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
