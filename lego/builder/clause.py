@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,8 @@ def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozense
     """Yield every way in which a tool explains the whole clause."""
     have = {stem(token.text) for token in tokens}
     strange = [t for t in tokens if t.kind == "word" and len(t.text) >= LONG_ENOUGH and stem(t.text) not in vocabulary]
+    if not strange and not _could_ask(tool, frozenset(have)):
+        return
     for pattern in patterns_of(tool):
         missing = pattern.stems - have
         if len(missing) > len(strange) or not all(_typo_in(m, strange, vocabulary) for m in missing):
@@ -72,6 +75,12 @@ def readings(tool: Tool[..., Any], tokens: Sequence[Token], vocabulary: frozense
                 reading = _explain(_Draft(tool, pattern, used, slots), tokens, typos)
                 if reading and not graded(reading.target):
                     yield reading
+
+
+@functools.lru_cache(maxsize=16384)
+def _could_ask(tool: Tool[..., Any], have: frozenset[str]) -> bool:
+    """Is there a phrase of the tool all of whose words are there?"""
+    return any(pattern.stems <= have for pattern in patterns_of(tool))
 
 
 def _walk(
