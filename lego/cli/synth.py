@@ -14,8 +14,8 @@ from lego.cli.terminal import Progress
 from lego.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from lego.rl.lessons import Book, Kind
-    from lego.rl.pool import Wish
+    from lego.rl.reasoning.lessons import Book, Kind
+    from lego.rl.reasoning.pool import Wish
 
 synth = typer.Typer(help="Make lessons in thinking and judging; docs/reasoning-data.md.", no_args_is_help=True)
 THREADS = 8  # that ask a model
@@ -50,16 +50,16 @@ def make_thinking(
     workers: Workers = None,
 ) -> None:
     """Write pairs of an instruction and its concrete words: decomposed, made abstract, or left as it is."""
-    from lego.rl import synthesis
-    from lego.rl.lessons import Book
-    from lego.rl.thinking_pairs import SHARES, key_of, made
+    from lego.rl.reasoning import synthesis
+    from lego.rl.reasoning.lessons import Book
+    from lego.rl.reasoning.thinking_pairs import SHARES, key_of, made
 
     wishes = _wishes(pool, model, seed)
     book = Book(out)
     with Progress(False) as bar:
         if pool and model:
             from lego.builder import talker
-            from lego.rl import asking
+            from lego.rl.reasoning import asking
 
             name = pool.resolve().name
             writer = asking.Writer(talker.open(model), name, seed)
@@ -87,16 +87,16 @@ def make_reflection(
     workers: Workers = None,
 ) -> None:
     """Write results of edits with the verdict on them: right, to be refined, or failed."""
-    from lego.rl import synthesis
-    from lego.rl.lessons import Book
-    from lego.rl.reflections import SHARES, key_of, made
+    from lego.rl.reasoning import synthesis
+    from lego.rl.reasoning.lessons import Book
+    from lego.rl.reasoning.reflections import SHARES, key_of, made
 
     wishes = _wishes(pool, model, seed)
     book = Book(out)
     with Progress(False) as bar:
         if pool and model:
             from lego.builder import talker
-            from lego.rl import judging
+            from lego.rl.reasoning import judging
 
             name = pool.resolve().name
             jury = judging.Jury(talker.open(model), builder, name, seed)
@@ -118,8 +118,8 @@ def _wishes(pool: Path | None, model: str | None, seed: int) -> list[Wish]:
         raise SettingsError(message, hint=hint, code="pool_and_model")
     if pool is None:
         return []
-    from lego.rl import pool as pools
-    from lego.rl import synthesis
+    from lego.rl.reasoning import pool as pools
+    from lego.rl.reasoning import synthesis
 
     return synthesis.mixed(pools.read(pool), seed)
 

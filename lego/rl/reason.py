@@ -14,7 +14,7 @@ from lego.builder.frame import seen
 from lego.builder.talker import LONG_SIDE
 from lego.core.errors import TrainingError
 from lego.rl.checkpoint import Learner
-from lego.rl.exchanges import Exchange, Supply
+from lego.rl.reasoning.exchanges import Exchange, Supply
 from lego.rl.recipe import Recipe
 from lego.rl.stage import Watch
 

@@ -126,7 +126,7 @@ class Grpo(Stage):
 
 
 class Reason(Stage):
-    """Thinking and judging, from lessons (`lego.rl.lessons`): ``batch`` questions a pass.
+    """Thinking and judging, from lessons (`lego.rl.reasoning.lessons`): ``batch`` questions a pass.
 
     It is left out unless it is asked for by name, and sits no exams: these are of planning.
 

@@ -15,13 +15,14 @@ from lego.builder.frame import seen
 from lego.core.errors import RecipeError, RecordError, TrainingError
 from lego.core.processors import load_processor
 from lego.core.registry import registry
-from lego.rl import exchanges, reason, school, sft
+from lego.rl import reason, school, sft
 from lego.rl.checkpoint import open_learner
-from lego.rl.lessons import Book
+from lego.rl.reasoning import exchanges
+from lego.rl.reasoning.lessons import Book
 from lego.rl.recipe import Data, Lora, Reason, Recipe
 from lego.rl.stage import Progress, metrics_of
 from tests.builder.models import build
-from tests.rl.test_lessons import reflection, thought
+from tests.rl.reasoning.test_lessons import reflection, thought
 
 KINDS = ("qwen2_5_vl", "qwen3_vl")
 LORA = Lora(rank=16, alpha=32, targets=["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj"])

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import lego.tools
 from lego.builder import verdict
 from lego.builder.base import Request
 from lego.builder.calls import Call
@@ -24,10 +23,11 @@ from lego.builder.rules import Rules
 from lego.cli import app
 from lego.core.registry import registry
 from lego.core.values import Image
-from lego.rl import exchanges, flaws, lessons, pool, records, reflection_words, reflections, synthesis, trials
-from lego.rl.lessons import Book, Reflection
-from lego.rl.pool import tongue
-from lego.rl.reflections import Reflections
+from lego.rl import flaws, records, trials
+from lego.rl.reasoning import exchanges, lessons, pool, reflection_words, reflections, synthesis
+from lego.rl.reasoning.lessons import Book, Reflection
+from lego.rl.reasoning.pool import tongue
+from lego.rl.reasoning.reflections import Reflections
 from tests.serving import serving
 
 COUNT = 40

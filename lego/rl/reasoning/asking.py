@@ -12,9 +12,9 @@ from lego.builder.prompt import quoted
 from lego.builder.remote import objects
 from lego.builder.talker import Talker
 from lego.core.values import Image
-from lego.rl.lessons import Language, Provenance, Thinking
-from lego.rl.plain import JOINTS
-from lego.rl.pool import QUOTE, Wish, tongue
+from lego.rl.reasoning.lessons import Language, Provenance, Thinking
+from lego.rl.reasoning.plain import JOINTS
+from lego.rl.reasoning.pool import QUOTE, Wish, tongue
 
 T = TypeVar("T")
 TRIES = 3  # of a question whose answer cannot be used
@@ -61,7 +61,7 @@ class Writer:
         self.talker, self.source, self.seed = talker, source, seed
 
     def lesson(self, way: str, wish: Wish) -> Thinking:
-        """Make a pair, in one of the ways of `lego.rl.lessons.Way`.
+        """Make a pair, in one of the ways of `lego.rl.reasoning.lessons.Way`.
 
         Raises:
             Unfit: no answer of the model could be used.

@@ -16,8 +16,8 @@ from lego.core.errors import RecordError
 from lego.core.values import Image
 from lego.rl import records
 from lego.rl.folders import PICTURES, rows
-from lego.rl.lessons import LONG, Language
 from lego.rl.phrasings import language_of
+from lego.rl.reasoning.lessons import LONG, Language
 
 FILE = "instructions.jsonl"
 HINT = f"a pool is a folder with {records.FILE}, or with {FILE} and pictures; docs/reasoning-data.md shows both"

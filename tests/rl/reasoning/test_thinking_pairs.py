@@ -15,16 +15,16 @@ from random import Random
 
 import pytest
 
-import lego.tools
 from lego.builder.base import Request
 from lego.builder.calls import Call
 from lego.builder.rules import Rules
 from lego.core.registry import registry
-from lego.rl import lessons, phrasings, synthesis, thinking_pairs
-from lego.rl.lessons import Book, Thinking
-from lego.rl.plain import Plain
-from lego.rl.pool import tongue
-from lego.rl.thinking_pairs import SHARES, Pairs
+from lego.rl import phrasings
+from lego.rl.reasoning import lessons, synthesis, thinking_pairs
+from lego.rl.reasoning.lessons import Book, Thinking
+from lego.rl.reasoning.plain import Plain
+from lego.rl.reasoning.pool import tongue
+from lego.rl.reasoning.thinking_pairs import Pairs
 
 COUNT = 60
 

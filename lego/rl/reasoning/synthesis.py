@@ -18,10 +18,10 @@ from random import Random
 from typing import Protocol, TypeAlias
 
 from lego.core.errors import ImageError, PlanError, RecordError
-from lego.rl.asking import Unfit
-from lego.rl.lessons import Book, Kind, Lesson, Thinking, row_of
-from lego.rl.pool import Wish
-from lego.rl.thinking_pairs import SHARES
+from lego.rl.reasoning.asking import Unfit
+from lego.rl.reasoning.lessons import Book, Kind, Lesson, Thinking, row_of
+from lego.rl.reasoning.pool import Wish
+from lego.rl.reasoning.thinking_pairs import SHARES
 
 TROUBLE = 5  # errors of the model in a row, after which the run ends: it is down, not one question bad
 AT_ONCE = 8  # lessons that a process makes at a time

@@ -14,9 +14,9 @@ from lego.builder import judge, thinking, verdict
 from lego.builder.prompt import quoted
 from lego.core.errors import RecordError
 from lego.core.values import Image
-from lego.rl import lessons
 from lego.rl.folders import rows
-from lego.rl.lessons import Lesson, Line, Row, Thinking
+from lego.rl.reasoning import lessons
+from lego.rl.reasoning.lessons import Lesson, Line, Row, Thinking
 
 Part: TypeAlias = Literal["think", "describe", "assess", "conclude"]
 PARTS: dict[str, tuple[Part, ...]] = {"thinking": ("think",), "reflection": ("describe", "assess", "conclude")}

@@ -17,8 +17,8 @@ from lego.builder.prompt import quoted
 from lego.builder.verdict import Assessment, Conclusion, Scores
 from lego.core.errors import RecordError
 from lego.core.values import Image
-from lego.rl import exchanges, lessons
-from lego.rl.lessons import Book, Lesson, Provenance, Reflection, Thinking
+from lego.rl.reasoning import exchanges, lessons
+from lego.rl.reasoning.lessons import Book, Lesson, Provenance, Reflection, Thinking
 
 
 def picture(seed: int) -> Image:

@@ -15,9 +15,9 @@ from lego.builder.verdict import FLAWED, LACKING, Conclusion, Verdict
 from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
 from lego.core.values import Image
 from lego.editor import Editor, EditResult
-from lego.rl.asking import Unfit
-from lego.rl.lessons import Provenance, Reflection
-from lego.rl.pool import Wish
+from lego.rl.reasoning.asking import Unfit
+from lego.rl.reasoning.lessons import Provenance, Reflection
+from lego.rl.reasoning.pool import Wish
 
 DOWN = "bad_server"  # code of errors after which the next question would fail as well
 

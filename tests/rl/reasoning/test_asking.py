@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from lego.cli import app
 from lego.core.errors import PlanError, RecordError
 from lego.core.values import Image
-from lego.rl import asking, lessons, pool, records, synthesis
-from lego.rl.asking import Unfit
-from lego.rl.lessons import Book
+from lego.rl import records
+from lego.rl.reasoning import asking, lessons, pool, synthesis
+from lego.rl.reasoning.asking import Unfit
+from lego.rl.reasoning.lessons import Book
 from tests.serving import serving
 
 INSTRUCTION = re.compile(r'INSTRUCTION: (".*")')

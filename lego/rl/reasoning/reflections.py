@@ -21,9 +21,9 @@ from lego.core.errors import LegoError
 from lego.core.values import Image
 from lego.editor import Editor
 from lego.rl import flaws, trials
-from lego.rl import reflection_words as words
-from lego.rl.lessons import Language, Outcome, Provenance, Reflection
 from lego.rl.pictures import names
+from lego.rl.reasoning import reflection_words as words
+from lego.rl.reasoning.lessons import Language, Outcome, Provenance, Reflection
 from lego.rl.scenes import Item
 from lego.rl.trials import Trial
 

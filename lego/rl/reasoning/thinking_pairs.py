@@ -24,9 +24,9 @@ from lego.core.values import Image
 from lego.rl import faults, phrasings, pictures, scenes
 from lego.rl.clauses import Clause, Setting, fill
 from lego.rl.instructions import CHINESE_SHARE, FAULTS, LOOK, dressed
-from lego.rl.lessons import Language, Provenance, Thinking, Way
 from lego.rl.phrasings import Phrasing
-from lego.rl.plain import DOUBLED, Plain
+from lego.rl.reasoning.lessons import Language, Provenance, Thinking, Way
+from lego.rl.reasoning.plain import DOUBLED, Plain
 from lego.rl.slots import Noun
 
 SHARES: dict[str, float] = {"decomposed": 0.31, "abstract": 0.44, "unchanged": 0.25}  # 62, 88 and 50 of 200 thousand
