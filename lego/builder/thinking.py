@@ -34,9 +34,11 @@ _LINKS = """
     as if like though it's is was were be been being had have look looks looking appear appears seem seems feel feels
     shot taken made photographed filmed captured seen viewed come came back straight pretend imagine really truly
     proper genuine very kind sort ish era age period days time times photo style inspired reminiscent by on at during
-    through under in of from for with you we he she they i 像 拍 摄 拍摄 拍的 好 样 一样 似 似的 仿佛 如 同 是 年 代 时
-    期 时期 来 自 呈 现 出 显 看 上 去 那 种 那种 般 弄 改 变 换 当 作 成为 打 造 用 以 从 来自 透过 当年 真 就 老 之 所
-    一 被 能 会 到 下 里 中 过 着 应 该 假 装 想 象
+    through under in of from for with you we he she they i see sees saw old movie film scene recording fit suitable
+    ready
+    像 拍 摄 拍摄 拍的 好 样 一样 似 似的 仿佛 如 同 是 年 代 时 期 时期 来 自 呈 现 出 显 看 上 去 那 种
+    那种 般 弄 改 变 换 当 作 成为 打 造 用 以 从 来自 透过 当年 真 就 老 之 所 一 被 能 会 到 下 里 中 过
+    着 应 该 假 装 想 象
 """
 LINKS = frozenset(_LINKS.split())  # words that lead to a concept and add nothing to it
 GIVEN = {"give", "添加", "加"}  # "give it a 1975 look", 加上七十年代的感觉
