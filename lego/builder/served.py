@@ -28,6 +28,7 @@ TRIES = 3  # for an answer of a busy server
 WAIT, LONGEST_WAIT = 1.0, 20.0  # seconds before the next try: doubled each time, or as long as the server says
 BUSY = (408, 409, 429, 500, 502, 503, 504)  # of HTTP: it may answer the next time
 REFUSED = (400, 404, 415, 422, 501)  # of HTTP: perhaps it does not know this way of asking
+ABSENT = ("no_server", "bad_server", "busy", "too_slow")  # codes of errors after which nobody has answered
 TIMEOUT = 120.0  # seconds for one answer
 LIMIT = 4 << 20  # bytes of an answer that are read
 SHOWN = 300  # characters of a server's complaint that are repeated
@@ -44,8 +45,8 @@ class Unsupported(Exception):  # noqa: N818  # it is told as a PlanError where n
         """What the user is told where there is no other way of asking."""
         hints = {401: "give the key in the environment: LEGO_API_KEY", 403: "the key has no right to this model"}
         hint = hints.get(self.status, "see the server's log; is the model one that sees pictures?")
-        message = f"the server answers {self.status}: {self.said}"
-        return PlanError(message, hint=f"{self.url}: {hint}", code="bad_server")
+        code = "busy" if self.status in BUSY else "bad_server"
+        return PlanError(f"the server answers {self.status}: {self.said}", hint=f"{self.url}: {hint}", code=code)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ class Server:
                     why = getattr(error, "reason", None) or error
                     hint = f"is {self.url} running? another builder: --builder nano"
                     message = f"the server does not answer: {why or type(error).__name__}"
-                    raise PlanError(message, hint=hint, code="no_server") from None
+                    slow = isinstance(error, TimeoutError)
+                    raise PlanError(message, hint=hint, code="too_slow" if slow else "no_server") from None
                 time.sleep(_wait(None, number))
         raise AssertionError("the last try returns or raises")
 

@@ -6,19 +6,15 @@ What they are asked (`question`), how their answer is read (`judgement`), and tw
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from lego.core.errors import TrainingError
+from lego.builder.served import Server, Unsupported
+from lego.core.errors import PlanError, SettingsError, TrainingError
 
-LIMIT = 1 << 20  # bytes of an answer that are read: a judgement has some hundred
-BUSY = (429, 500, 502, 503, 504)  # of HTTP: it may answer the next time
 SHOWN = 200  # characters of a server's complaint that are worth repeating
 
 NUMBER = r"[\"'*\s]*[:=][\"'*\s]*(-?\d+(?:\.\d+)?)"
@@ -82,49 +78,34 @@ class Served:
     Args:
         url: the base, such as ``http://localhost:8000/v1``.
         model: its name there.
-        key: sent as a bearer token, if the server wants one.
+        key: sent as a bearer token; by default as in `lego.builder.served.Server`.
         timeout: seconds for one answer.
         tokens: the longest answer, thinking included.
+
+    Raises:
+        TrainingError: this is no address.
     """
 
-    def __init__(self, url: str, model: str, key: str = "", timeout: float = 60.0, tokens: int = 1024) -> None:
-        if not url.startswith(("http://", "https://")):
-            hint = "give something like http://localhost:8000/v1"
-            raise TrainingError(f"'{url}' is no address of a server", where="judge", hint=hint, code="bad_judge")
-        self.url, self.model, self.timeout, self.tokens = url.rstrip("/"), model, timeout, tokens
-        self.headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    def __init__(self, url: str, model: str, key: str | None = None, timeout: float = 60.0, tokens: int = 1024) -> None:
+        try:
+            self.server = Server(f"{url.rstrip('/')}#{model}", key, timeout)
+        except SettingsError as error:
+            raise TrainingError(error.message, where="judge", hint=error.hint, code="bad_judge") from None
+        self.tokens = tokens
 
     def __call__(self, prompt: str) -> str:
         """Ask, at temperature 0; a refusal, an answer that takes too long, and a server at its limit give ""."""
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": prompt}],
-            "temperature": 0,
-            "max_tokens": self.tokens,
-        }
-        request = urllib.request.Request(f"{self.url}/chat/completions", json.dumps(body).encode(), self.headers)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                message: Any = json.loads(reply.read(LIMIT))["choices"][0]["message"]
-                return str(message.get("content") or "")
-        except TimeoutError:
-            return ""  # one judgement is missing; the next may come
-        except urllib.error.HTTPError as error:
-            with error:
-                said = error.read(SHOWN).decode("utf-8", "replace").strip()
-            if error.code in BUSY:
-                return ""
-            raise self._failed(f"answers {error.code}: {said or error.reason}", "see the server's log") from None
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-            raise self._failed(
-                "gives no chat completion", "is it OpenAI-compatible, and does the url end in /v1?"
-            ) from None
-        except (OSError, http.client.HTTPException) as error:
-            why = getattr(error, "reason", None) or error
-            raise self._failed(f"does not answer: {why}", "is it running, and is the address right?") from None
+            return self.server.complete([{"role": "user", "content": prompt}], tokens=self.tokens).text
+        except Unsupported as error:
+            raise self._failed(error.told()) from None
+        except PlanError as error:
+            if error.code in ("busy", "too_slow"):
+                return ""  # one judgement is missing; the next may come
+            raise self._failed(error) from None
 
-    def _failed(self, what: str, hint: str) -> TrainingError:
-        return TrainingError(f"the judge {what}", where=self.url, hint=hint, code="judge_failed")
+    def _failed(self, error: PlanError) -> TrainingError:
+        return TrainingError(f"the judge: {error.message}", where=self.server.url, hint=error.hint, code="judge_failed")
 
 
 class Local:

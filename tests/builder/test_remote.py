@@ -198,9 +198,9 @@ def test_the_schema_is_one_that_the_strictest_servers_take() -> None:
     ("model", "code", "says"),
     [
         ("refuses", "declined", "not with people"), ("declines", "declined", "no such tool"),
-        ("prose", "unreadable", "there is no JSON"), ("busy", "bad_server", "429"), ("locked", "bad_server", "401"),
+        ("prose", "unreadable", "there is no JSON"), ("busy", "busy", "429"), ("locked", "bad_server", "401"),
         ("elsewhere", "bad_server", "307"), ("page", "bad_server", "no JSON"), ("other", "bad_server", "no chat"),
-        ("slow", "no_server", "does not answer"), ("cut", "too_long", "tokens"),
+        ("slow", "too_slow", "does not answer"), ("cut", "too_long", "tokens"),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_is_told_with_what_to_do(url: str, model: str, code: str, says: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from lego.builder import served
 from lego.core.errors import TrainingError
 from lego.rl.judges import Local, Served, judgement, question
 from tests.serving import serving
@@ -122,13 +123,14 @@ def test_a_served_model_is_asked_and_answers(url: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["slow", "busy", "refusing"])
-def test_a_missing_answer_is_empty(url: str, model: str) -> None:
+def test_a_missing_answer_is_empty(url: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "WAIT", 0.0)
     assert Served(url, model, timeout=0.2)("x") == ""
 
 
 @pytest.mark.parametrize(
     ("model", "says"),
-    [("unknown", "404: there is no such model"), ("page", "no chat completion"), ("other", "no chat")],
+    [("unknown", "404: there is no such model"), ("page", "no JSON"), ("other", "no chat")],
 )
 def test_a_server_that_cannot_judge_is_named(url: str, model: str, says: str) -> None:
     with pytest.raises(TrainingError, match=says) as caught:
@@ -137,7 +139,8 @@ def test_a_server_that_cannot_judge_is_named(url: str, model: str, says: str) ->
     assert caught.value.hint
 
 
-def test_no_server_and_no_address_are_named() -> None:
+def test_no_server_and_no_address_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "WAIT", 0.0)
     with pytest.raises(TrainingError, match="does not answer") as caught:
         Served("http://127.0.0.1:9/v1", "x")("x")
     assert "running" in caught.value.hint

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from lego.builder.served import ABSENT
 from lego.core.errors import CancelledError, ImageError, LegoError, PlanError, RecordError, RefusedError
 from lego.core.values import Image
 from lego.editor import Editor, versions
@@ -227,7 +228,7 @@ def _edited(item: Item, source: Image, way: Way) -> tuple[Image | None, Status, 
     except CancelledError:
         raise
     except (PlanError, RefusedError) as error:
-        if error.code in ("no_server", "bad_server"):  # nobody declined, nobody was there
+        if error.code in ABSENT:  # nobody declined, nobody was there
             raise
         return None, "declined", str(error), error.code
     except (ImageError, LegoError) as error:

@@ -10,6 +10,7 @@ from lego import __version__
 from lego.builder import verdict
 from lego.builder.base import Builder, Request, Review
 from lego.builder.judge import Judge
+from lego.builder.served import ABSENT
 from lego.builder.talker import Talker
 from lego.builder.verdict import FLAWED, LACKING, Conclusion, Verdict
 from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
@@ -18,8 +19,6 @@ from lego.editor import Editor, EditResult
 from lego.rl.reasoning.asking import Unfit
 from lego.rl.reasoning.lessons import Provenance, Reflection
 from lego.rl.reasoning.pool import Wish
-
-DOWN = "bad_server"  # code of errors after which the next question would fail as well
 
 
 class Jury:
@@ -72,7 +71,7 @@ class Jury:
         try:
             made = self.editor.edit(image, words, seed=self.seed, rounds=0)
         except (PlanError, WorkflowError, StepError) as error:
-            if error.code == DOWN:
+            if error.code in ABSENT:
                 raise
             raise Unfit(f"no picture came out: {error.code}") from None
         except ImageError as error:
