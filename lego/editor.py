@@ -23,7 +23,7 @@ from lego.builder.feedback import Feedback
 from lego.builder.thinking import Thinker
 from lego.builder.verdict import Verdict
 from lego.core.codec import Source, check_suffix
-from lego.core.errors import ImageError, PlanError, SettingsError, StepError, WorkflowError
+from lego.core.errors import ImageError, LegoError, PlanError, SettingsError, StepError, WorkflowError
 from lego.core.memory import measured
 from lego.core.models import Pool, shelf
 from lego.core.problems import invalid
@@ -68,9 +68,9 @@ class Editor:
     ) -> None:
         self.settings = settings or Settings.load()
         self.registry = default_registry if registry is None else registry
-        chosen = builder or self.settings.builder
-        self.builder = open_builder(chosen) if isinstance(chosen, str) else chosen
-        self.thinker = Thinker(self.settings.concepts, getattr(self.builder, "talker", None))
+        name = builder or self.settings.builder
+        self.builder = open_builder(name) if isinstance(name, str) else name
+        self.thinker = self._thinker()
         judge = critic or self.settings.critic
         self.critic = critics.open(judge, self.thinker) if isinstance(judge, str) else judge
         disk = self.settings.cache_disk_mb << 20
@@ -83,9 +83,15 @@ class Editor:
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:
         """Return an editor with another builder, or one more listener, that shares cache and networks with this."""
         made = copy(self)
-        made.builder = builder or self.builder
+        if builder:
+            made.builder = builder
+            made.thinker = made._thinker()
         made.listeners = (*self.listeners, *([on_event] if on_event else []))
         return made
+
+    def _thinker(self) -> Thinker:
+        """Who thinks: the model that plans, if it can be asked in words."""
+        return Thinker(self.settings.concepts, getattr(self.builder, "talker", None))
 
     def edit(
         self,
@@ -230,12 +236,14 @@ class Editor:
         """Let the critic look at the result of a round; it hears the user's own words."""
         start = time.monotonic()
         request = self._request(wish.given, wish.words)
-        found = self.critic.review(
-            Review(
-                request.image, made.picture, wish.words, wish.concrete, request, made.workflow, tuple(made.steps),
-                self._looked, made.seed,
-            )
+        review = Review(
+            request.image, made.picture, wish.words, wish.concrete, request, made.workflow, tuple(made.steps),
+            partial(self._looked, made.seed), made.seed,
         )  # fmt: skip
+        try:
+            found = self.critic.review(review)
+        except LegoError as error:  # what was made is not lost for want of a judge
+            found = Verdict("missing", f"'{self.critic.name}' gave no verdict: {error.message}")
         scores = asdict(found.scores) if found.scores else None
         trace.add(
             Reviewed(
@@ -246,9 +254,9 @@ class Editor:
         )  # fmt: skip
         return found
 
-    def _looked(self, workflow: Workflow, given: Mapping[str, Image | Mask]) -> tuple[Any, ...]:
+    def _looked(self, seed: int, workflow: Workflow, given: Mapping[str, Image | Mask]) -> tuple[Any, ...]:
         """Run a workflow for the critic: no part of the edit, and from the cache where the edit did the same."""
-        run = self.executor.run(workflow, given, seed=self.settings.seed)
+        run = self.executor.run(workflow, given, seed=seed)
         if run.failure:
             raise run.failure
         return run.results

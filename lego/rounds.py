@@ -145,14 +145,14 @@ class Rounds:
         for _ in range(self.wish.rounds + 1):
             try:
                 made = self._round()
-            except (CancelledError, StepTimeoutError):
+            except CancelledError:
                 raise
+            except (PlanError, WorkflowError, StepTimeoutError) as error:
+                self.failures.append(error)
+                break
             except StepError as error:
                 self._failed(error)
                 continue
-            except (PlanError, WorkflowError) as error:
-                self.failures.append(error)
-                break
             if made is None:
                 continue
             self.done.append(made)
@@ -161,6 +161,8 @@ class Rounds:
             self._turn(made, made.verdict)
         if not self.done:
             raise self.failures[0]
+        if self.failures and self.wish.rounds:
+            self.trace.add(Noted(f"a round came to nothing: {self.failures[-1].message}"))
         best = chosen(self.done)
         verdict = self.done[best].verdict
         if verdict and verdict.outcome != "success":

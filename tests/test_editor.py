@@ -144,7 +144,7 @@ def test_what_is_no_edit_is_refused_with_a_hint(editor: Editor, photos: Path, wo
 
 
 @pytest.mark.parametrize(
-    ("words", "weights"), [("replace the cup with a vase", "flux-fill"), ("变成冬天", "flux-kontext")]
+    ("words", "weights"), [("replace the cup with a vase", "flux-fill"), ("让他微笑", "flux-kontext")]
 )
 def test_what_only_networks_can_do_says_which_to_fetch(editor: Editor, photos: Path, words: str, weights: str) -> None:
     with pytest.raises(StepError, match=f"lego models pull {weights}"):

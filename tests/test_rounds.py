@@ -13,7 +13,7 @@ import lego
 from lego.builder.base import Builder, Plan, Request, Review
 from lego.builder.rules import Rules
 from lego.builder.verdict import Scores, Verdict
-from lego.core.errors import CancelledError, LegoError, PlanError, SettingsError, StepError
+from lego.core.errors import CancelledError, LegoError, PlanError, SettingsError, StepError, StepTimeoutError
 from lego.core.registry import registry as default
 from lego.core.settings import Settings
 from lego.core.trace import Planned, Reviewed, RunStarted
@@ -240,6 +240,39 @@ def test_who_cancels_gets_no_further_round() -> None:
 
     with pytest.raises(CancelledError):
         editor(Stopping(), Listening("add grain", "blur it")).edit(PICTURE, "add grain", rounds=3, cancel=cancel)
+
+
+def test_a_critic_that_is_not_there_costs_no_picture() -> None:
+    class Gone(Script):
+        def review(self, review: Review) -> Verdict:
+            raise PlanError("the server does not answer")
+
+    result = editor(Gone()).edit(PICTURE, "brighten it", rounds=2)
+    assert result.verdict
+    assert result.verdict.outcome == "missing"
+    assert any("the server does not answer" in note for note in result.notes)
+    assert result.image.digest != PICTURE.digest
+
+
+def test_a_later_round_that_takes_too_long_leaves_the_earlier_one() -> None:
+    class Late(Listening):
+        def plan(self, request: Request) -> Plan:
+            if self.asked:
+                raise StepTimeoutError("too long")
+            return super().plan(request)
+
+    result = editor(Script(failed()), Late()).edit(PICTURE, "brighten it", rounds=3)
+    assert len(result.rounds) == 1
+    assert any("came to nothing: too long" in note for note in result.notes)
+
+
+def test_another_builder_thinks_for_itself() -> None:
+    class Talking(Listening):
+        talker: Any = object()
+
+    first = editor(Script())
+    assert first.twin(Talking()).thinker.talker is Talking.talker
+    assert first.twin().thinker is first.thinker
 
 
 def test_words_alone_are_not_judged() -> None:

@@ -7,6 +7,7 @@ the user's own). What is concrete already is left as it is: rewriting clear requ
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import tomllib
@@ -42,16 +43,8 @@ _LINKS = """
 """
 LINKS = frozenset(_LINKS.split())  # words that lead to a concept and add nothing to it
 GIVEN = {"give", "添加", "加"}  # "give it a 1975 look", 加上七十年代的感觉
-NOTHING = words.PICTURE | {
-    "look",
-    "feel",
-    "mood",
-    "样子",
-    "感觉",
-    "效果",
-    "氛围",
-    "风格",
-}  # what a concept is no more said of
+_NOTHING = "look feel mood 样子 感觉 效果 氛围 风格"
+NOTHING = words.PICTURE | set(_NOTHING.split())  # of which no concept is said
 ENGLISH_LEAD = re.compile(r"^(?:(?:this|that|these|those|my|our|the|a|an)\s+)+", re.IGNORECASE)
 IS = r"\ (?:is|are|was|were|looks?|looking|gets?|got|becomes?|turns?)\ "  # "make the face look sunburnt"
 CHINESE_TAIL = re.compile("(?:一样|似的|的?(?:样子|感觉|效果|风格|氛围))$")
@@ -119,7 +112,8 @@ class Thinker:
             PlanError: the model cannot be asked at all.
         """
         if self.talker is None:
-            return self.known(request.instruction)
+            found = self.known(request.instruction)
+            return None if found and _painted(request) else found
         if not request.instruction.strip() or _concrete(request):
             return None
         asked = PROMPT.format(instruction=quoted(request.instruction))
@@ -184,6 +178,16 @@ def _loaded(path: Path, changed: int) -> Mapping[str, Concept]:
     return made
 
 
+def _painted(request: Request) -> bool:
+    """Do the rules give it to a tool that only networks can do? It paints what the table can but hint at."""
+    able = {tool.name for tool in request.tools if all(engine.needed for engine in tool.engines.values())}
+    if not able:
+        return False
+    with contextlib.suppress(PlanError):
+        return any(step.tool in able for step in Rules().plan(request).workflow.steps)
+    return False
+
+
 def _concrete(request: Request) -> bool:
     """Do the rules understand it to the last word?"""
     try:
@@ -239,7 +243,7 @@ def _named(text: str) -> str:
             pieces = pieces[1:]
         text = "the " + ENGLISH_LEAD.sub("", " ".join(pieces)) if pieces else ""
     own = [token for token in tokens_of(text) if not token.filler and token.text not in NOTHING]
-    return text if own and not any(same == text for same in NOTHING) else ""
+    return text if own and text not in NOTHING else ""
 
 
 def _chinese(text: str) -> bool:

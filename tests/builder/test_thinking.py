@@ -121,6 +121,12 @@ def test_every_way_of_saying_leads_to_its_own_concept() -> None:
             assert found.concrete == done.replace("{thing}", thing), (name, way)
 
 
+def test_what_a_network_here_can_paint_is_left_to_it() -> None:
+    here = tuple(registry.running())
+    assert Thinker().think(Request(PICTURE, "变成冬天", here))  # a hint of winter, where nothing can paint one
+    assert Thinker().think(Request(PICTURE, "变成冬天", (*here, registry["instruct_edit"]))) is None
+
+
 class Model:
     name = "model"
 
