@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lego.builder import talker
+from lego.builder import editreward, editscore, talker
 from lego.builder.base import Review
-from lego.builder.editscore import KIND, EditScore, Rewarder
 from lego.builder.judge import Judge
 from lego.builder.observer import Observer
 from lego.builder.thinking import Thinker
@@ -30,7 +29,8 @@ class Critic(Protocol):
 def open(name: str, thinker: Thinker | None = None) -> Critic:
     """Return the critic of that name.
 
-    "pixels"; a vision-language model by its server, folder or hub id; or ``editscore:BACKBONE#MODEL+ADAPTER``.
+    "pixels"; a vision-language model by its server, folder or hub id; ``editscore:BACKBONE#MODEL+ADAPTER``; or
+    ``editreward:CONFIG#CHECKPOINT``.
 
     Args:
         thinker: for "pixels", which must know what abstract words mean.
@@ -40,4 +40,7 @@ def open(name: str, thinker: Thinker | None = None) -> Critic:
     """
     if name == Observer.name:
         return Observer(thinker)
-    return Rewarder(EditScore.open(name)) if name.startswith(KIND) else Judge(talker.open(name))
+    kind = name.partition(":")[0]
+    if kind == editscore.KIND:
+        return editscore.Rewarder(editscore.EditScore.open(name))
+    return editreward.Ranker.open(name) if kind == editreward.KIND else Judge(talker.open(name))

@@ -13,6 +13,7 @@ import pytest
 import lego.tools  # registers them
 from lego.builder import critic, talker
 from lego.builder.base import Request, Review
+from lego.builder.editreward import Ranker
 from lego.builder.editscore import EditScore, Rewarder
 from lego.builder.judge import Judge
 from lego.core.errors import SettingsError
@@ -152,10 +153,35 @@ def test_editscore_that_says_nothing_readable_is_missing() -> None:
     assert found.outcome == "missing"
 
 
+class Rewards:
+    """Stands in for EditReward's inferencer."""
+
+    def __init__(self, *rewards: Any) -> None:
+        self.rewards = list(rewards)
+
+    def reward(self, prompts: list[str], image_src: list[str], image_paths: list[str]) -> list[Any]:
+        assert prompts == ["brighten it"]
+        assert [Image.open(path) for path in (*image_src, *image_paths)] == [BEFORE, AFTER]
+        return [self.rewards.pop(0)]
+
+
+def test_editreward_ranks_results_and_accepts_none() -> None:
+    ranker = Ranker(Rewards([-1.5], 0.5, [3.0, 1.0], float("nan")), "editreward:x")
+    found = [ranker.review(review()) for _ in range(4)]
+    assert [verdict.outcome for verdict in found] == ["failed"] * 3 + ["missing"]
+    values = [verdict.scores.value for verdict in found if verdict.scores]
+    assert values == sorted(values)
+    assert values[1] == pytest.approx(62.2, abs=0.1)
+
+
 def test_critics_are_opened_by_name() -> None:
     assert critic.open("pixels").name == "pixels"
     assert critic.open("http://localhost:1/v1#m").name == "http://localhost:1/v1#m"
     with pytest.raises(SettingsError, match="editscore is not installed"):
         critic.open("editscore:qwen25vl#model+adapter")
+    with pytest.raises(SettingsError, match="EditReward is not installed"):
+        critic.open("editreward:config.yaml#weights")
+    with pytest.raises(SettingsError, match="configuration and weights"):
+        critic.open("editreward:config.yaml")
     with pytest.raises(SettingsError, match="no model 'nobody'"):
         critic.open("nobody")
