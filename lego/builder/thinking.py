@@ -46,6 +46,7 @@ GIVEN = {"give", "添加", "加"}  # "give it a 1975 look", 加上七十年代�
 _NOTHING = "look feel mood 样子 感觉 效果 氛围 风格"
 NOTHING = words.PICTURE | set(_NOTHING.split())  # of which no concept is said
 ENGLISH_LEAD = re.compile(r"^(?:(?:this|that|these|those|my|our|the|a|an)\s+)+", re.IGNORECASE)
+PIECES = re.compile(r"#|\{thing\}| is ")  # what stands between these is said word for word
 IS = r"\ (?:is|are|was|were|looks?|looking|gets?|got|becomes?|turns?)\ "  # "make the face look sunburnt"
 CHINESE_TAIL = re.compile("(?:一样|似的|的?(?:样子|感觉|效果|风格|氛围))$")
 CHINESE_LEAD = re.compile(r"^(?:把|将|让|给|使)?(?:我的|我们的|这些|那些|[这那][个张只片朵棵块面位根条把件辆座些]?)")
@@ -199,6 +200,8 @@ def _concrete(request: Request) -> bool:
 
 def _explained(way: str, text: str) -> str | None:
     """What a way of saying is said of ("" where it is said of nothing), if it explains the text to the last word."""
+    if not all(piece in text for piece in _pieces(way)):
+        return None  # a thousand patterns need not be compiled for one instruction
     for match in _pattern(way).finditer(text):
         thing = match.groupdict().get("thing", "")
         rest = [text[: match.start()], text[match.end() :]]
@@ -208,6 +211,11 @@ def _explained(way: str, text: str) -> str | None:
             if thing := _named(thing):
                 return thing
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _pieces(way: str) -> tuple[str, ...]:
+    return tuple(PIECES.split(_plain(way)))
 
 
 @functools.lru_cache(maxsize=4096)

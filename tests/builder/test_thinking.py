@@ -18,7 +18,7 @@ from lego.core.values import Image
 PICTURE = Image(np.zeros((30, 40, 3), np.uint8))
 MINE = """
 [seventies]
-en = ["my seventies"]
+en = ["My Seventies"]
 zh = ["我的七十年代"]
 do_en = "warm it up"
 do_zh = "调暖"
