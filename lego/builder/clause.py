@@ -27,6 +27,23 @@ from lego.builder.patterns import Pattern, numeric, patterns_of
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
+ENDS = {
+    ";",
+    ".",
+    "!",
+    "?",
+    "。",
+    "；",
+    "！",
+    "？",
+    "\n",
+    "then",
+    "然后",
+    "接着",
+    "最后",
+    "finally",
+    "afterwards",
+}  # of a wish
 NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
 
 
@@ -337,8 +354,8 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
             return False
         draft.target = list(tokens[first : last + 1])
     draft.target = _trimmed(draft.target) if draft.target is not None else None
-    if any(token.kind == "stop" and token.text in words.ENDS for token in draft.target or ()):
-        return False  # a thing's name does not go on in the next sentence
+    if any(token.kind != "quote" and token.text in ENDS for token in draft.target or ()):
+        return False  # a thing's name does not go on in the next sentence, or after "then"
     name = next((p.name for p in draft.tool.params if p.format == "target"), None)
     if name and name not in draft.args:
         if not draft.target:
