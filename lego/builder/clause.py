@@ -352,10 +352,13 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
         aims = aims and not words.describes(tokens[first - 1].text, [t.text for t in draft.pattern.literals])
         if draft.target is not None or not aims or any(n in draft.used for n in range(first, last + 1)):
             return False
+        between = range(last, min(draft.used)) if last < min(draft.used) else range(max(draft.used), first)
+        if _ends([tokens[n] for n in between]):
+            return False  # of another wish
         draft.target = list(tokens[first : last + 1])
-    draft.target = _trimmed(draft.target) if draft.target is not None else None
-    if any(token.kind != "quote" and token.text in ENDS for token in draft.target or ()):
+    if _ends(draft.target or ()):
         return False  # a thing's name does not go on in the next sentence, or after "then"
+    draft.target = _trimmed(draft.target) if draft.target is not None else None
     name = next((p.name for p in draft.tool.params if p.format == "target"), None)
     if name and name not in draft.args:
         if not draft.target:
@@ -390,6 +393,10 @@ def _settle_amount(draft: _Draft) -> bool:
             value *= draft.sign
         draft.args[param.name] = round(value) if param.kind == "integer" else round(float(value), 2)
     return True
+
+
+def _ends(tokens: Sequence[Token]) -> bool:
+    return any(token.kind != "quote" and token.text in ENDS for token in tokens)
 
 
 def _content(tokens: Sequence[Token]) -> list[Token]:
