@@ -44,6 +44,7 @@ ENDS = {
     "finally",
     "afterwards",
 }  # of a wish
+PRONOUNS = {"it", "them", "this", "that", "它", "它们"}
 NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
 
 
@@ -353,8 +354,8 @@ def _settle_target(draft: _Draft, tokens: Sequence[Token]) -> bool:
         if draft.target is not None or not aims or any(n in draft.used for n in range(first, last + 1)):
             return False
         between = range(last, min(draft.used)) if last < min(draft.used) else range(max(draft.used), first)
-        if _ends([tokens[n] for n in between]):
-            return False  # of another wish
+        if _ends([tokens[n] for n in between]) and not PRONOUNS & {token.text for token in tokens[last:]}:
+            return False  # of another wish; in "see that blob? delete it" of this one
         draft.target = list(tokens[first : last + 1])
     if _ends(draft.target or ()):
         return False  # a thing's name does not go on in the next sentence, or after "then"

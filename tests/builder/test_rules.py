@@ -367,3 +367,29 @@ def test_prose_goes_to_tools_that_generate_where_they_are_on_offer(words: str, e
     words_of = ("target", "prompt", "instruction")
     steps = made.workflow.steps
     assert [(s.tool, next((s.args[k] for k in words_of if k in s.args), "")) for s in steps] == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "please take the blue cross out, then blur the picture",
+        "把那个东西弄掉，然后模糊照片",
+        "do something with the cup. make the picture warmer",
+    ],
+)
+def test_a_wish_that_is_not_understood_is_no_name_for_the_next_ones_thing(words: str) -> None:
+    with pytest.raises(PlanError):
+        builder.open("rules").plan(Request(PICTURE, words, tuple(registry)))
+
+
+def test_what_is_said_to_be_about_the_picture_is_not_about_the_thing_before() -> None:
+    plan = builder.open("rules").plan(Request(PICTURE, "darken the red cup and blur the picture", tuple(registry)))
+    blur = next(step for step in plan.workflow.steps if step.tool == "blur")
+    assert "mask" not in blur.args
+    plan = builder.open("rules").plan(Request(PICTURE, "darken the red cup and sharpen", tuple(registry)))
+    assert next(step for step in plan.workflow.steps if step.tool == "sharpen").args["mask"]
+
+
+def test_leaves_are_leaves() -> None:
+    plan = builder.open("rules").plan(Request(PICTURE, "turn the green leaves orange", tuple(registry)))
+    assert plan.workflow.steps[0].args["target"] == "green leaves"
