@@ -66,8 +66,8 @@ ANSWER: {answer}
 
 Write the instruction for that edit: {template}
 Rules: the question is part of it, in full or in other words. It must not tell the answer, nor anything that the \
-answer could be guessed from{spare}. No coordinates, unless the question has them. One to three sentences in the language of \
-the question.
+answer could be guessed from{spare}. No coordinates, unless the question has them. One to three sentences in the \
+language of the question.
 Write also what the edit is for one who knows the answer: one plain sentence that says what to do to what.
 Answer with one line of JSON and nothing else: {{"instruction": "...", "edit": "..."}}"""
 
@@ -79,12 +79,12 @@ TEMPLATES: dict[str, str] = {
     "shape": "find out the shape, and add a different thing of that same shape.",
     "color": "find out the colour, and add a different thing of that same colour.",
     "count": "find out the number, and add a group of things of another kind, exactly as many.",
-    "knowledge": "find out the answer; the name of a person is written on a board or sign in the picture, anything else "
-    "is put into the scene.",
+    "knowledge": "find out the answer; the name of a person is written on a board or sign in the picture, anything "
+    "else is put into the scene.",
     "location": "find the place that the question describes, and turn the thing there into another.",
-    "caption": "instead of the scene show a close-up of something that is written on (a board, parchment, neon letters, "
+    "caption": "instead of the scene show a close-up of something that is written on (a board, parchment, neon, "
     "a screen) with the description that the question asks for.",
-    "ocr": "instead of the scene show a close-up of something that is written on (a board, parchment, neon letters, "
+    "ocr": "instead of the scene show a close-up of something that is written on (a board, parchment, neon, "
     "a screen) with the text that is to be read; keep the places that the question names.",
     "math": "give the question in full, rules for rounding too, and show a close-up of something that is written on "
     "with the way of calculating and the result.",
