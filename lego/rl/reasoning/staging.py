@@ -6,7 +6,6 @@ What should have happened is held against the target by the scene alone, without
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +15,13 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.color import rgb2lab
 
 from lego.core.codec import Pixels
 from lego.core.values import Image, Mask
 from lego.rl import scenes
 from lego.rl.phrasings import PLACES, Split
-from lego.rl.scenes import APART, COLORS, SHAPES, Item, Scene
+from lego.rl.scenes import APART, SHAPES, Item, Scene
 
 SIDE = 256  # px of a picture
 VIVID = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")  # nobody confounds them
@@ -33,7 +33,6 @@ GONE, KEPT = 26.0, 0.03  # mean distance (of 255) to the empty ground; share of 
 LETTERS = 0.002  # of a place's pixels that writing changes at least
 SMALLEST = 5  # px; of things narrower than two borders the whole is looked at
 TRIES = 60  # places that are tried for a new thing
-HUE = {name: COLORS[name][0] for name in VIVID}
 PALE = 0.12  # saturation below which a colour has no name here
 
 
@@ -185,12 +184,16 @@ def faults(
 
 
 def named(pixels: Pixels) -> str:
-    """Return the name in `VIVID` of the middle colour of some pixels, n x 3 of 0..255; "" for a pale one."""
-    red, green, blue = (float(part) / 255 for part in np.median(pixels.reshape(-1, 3), 0))
-    hue, saturation, _ = colorsys.rgb_to_hsv(red, green, blue)
-    if saturation < PALE:
+    """Return which of `VIVID` the middle colour of some pixels (n x 3, 0..255) is nearest to; "" for a pale one.
+
+    Nearest in CIE Lab, lightness at half its weight: shading changes it.
+    """
+    middle = np.median(pixels.reshape(-1, 3), 0)
+    if middle.max() - middle.min() < PALE * middle.max():
         return ""
-    return min(HUE, key=lambda name: abs((360 * hue - HUE[name] + 180) % 360 - 180))
+    known = np.array([*(scenes.rgb_of(name) for name in VIVID), middle], np.float64)[None] / 255
+    lab = rgb2lab(known)[0] * (0.5, 1, 1)
+    return VIVID[int(np.argmin(np.linalg.norm(lab[:-1] - lab[-1], axis=-1)))]
 
 
 def _core(mask: Mask) -> NDArray[np.bool_]:
