@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ KINDS = [(category, template) for category in CATEGORIES for template, _ in MAKE
 def made() -> list[Record]:
     """Some records of each category."""
     maker = Riddles(3, mix=MIXES["equal"])
-    return [record for n in range(96) if (record := maker.lesson(n))]
+    return [record for n in range(64) if (record := maker.lesson(n))]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -59,6 +60,9 @@ def test_no_riddle_tells_its_answer(category: str, template: str, language: str)
         if riddle.named:  # the value that the condition names may be the wrong one
             words = words.replace(riddle.condition.casefold(), "")
         assert not leaked(words, riddle.answer, strict=True), riddle.instruction
+        plain = r"(?<!\w){}(?!\w)" if language == "en" else "{}"  # and looked at without any knowledge of words
+        answer = riddle.answer.casefold().removeprefix("the ")
+        assert not re.search(plain.format(re.escape(answer)), words), riddle.instruction
         assert "{" not in riddle.instruction
         assert riddle.question
         found += 1
@@ -66,7 +70,7 @@ def test_no_riddle_tells_its_answer(category: str, template: str, language: str)
 
 
 def test_all_records_of_a_run_keep_their_answer_to_themselves(made: list[Record]) -> None:
-    assert len(made) == 96
+    assert len(made) == 64
     for record in made:
         told, words = record.provenance, record.instruction.casefold()
         words = words.replace(told["condition"].casefold(), "") if told["named"] else words
@@ -102,15 +106,15 @@ def test_pictures_change_within_their_mask_and_not_at_all_where_the_condition_fa
 def test_half_of_the_conditions_fail_whether_they_name_a_value_or_not() -> None:
     held: dict[bool, list[bool]] = {True: [], False: []}
     for category in ("count", "color", "shape"):
-        for number in range(500):
+        for number in range(160):
             try:
                 riddle = dict(MAKERS[category])["a"](Desk(Random(number), "en", "train"))
             except LookupError:
                 continue
             held[riddle.named].append(riddle.holds)
     for found in held.values():
-        assert len(found) > 200
-        assert 0.4 < np.mean(found) < 0.6
+        assert len(found) > 60
+        assert 0.35 < np.mean(found) < 0.65
 
 
 def test_the_scene_sees_what_the_workflow_did_wrong() -> None:
