@@ -95,7 +95,7 @@ def count_add(desk: Desk) -> Riddle:
     first, second = desk.random.choice([(2, 2), (2, 3), (3, 2), (4, 2)])
     scene, color, (ones, _), (called, _), _ = groups(desk, first, second)
     kind = desk.random.choice(list(NEW))
-    new = desk.either(f"{color} {desk.new(kind, 2)}", f"{CHINESE[color]}的{desk.new(kind)}")
+    new = desk.either(f"{color} {desk.new(kind, 2)}", f"{CHINESE[color]}的小{desk.new(kind)}")
     deed = desk.added(scene, desk.say("count add", new=new), kind, color, len(ones))
     return desk.direct(scene, desk.say("count q", **{"class": called}), str(len(ones)), deed)
 

@@ -1,4 +1,4 @@
-"""Edits made of any questions by asking a model: what is read strictly, what is left out and why, nothing asked twice."""
+"""Edits made of any questions by asking a model: strict reading, reasons, nothing asked twice."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ class Server(BaseHTTPRequestHandler):
         if "chatter" in question:
             return json.dumps({"instruction": f"{question} It is the red ball.", "edit": "remove the red ball"})
         edit = "fly to the moon" if "moon" in question else "turn the red ball blue"
-        then = (
-            f"If it is {value[1]}, turn that thing blue; if not, leave it." if value else "Turn that blue thing over."
-        )
+        then = f"If it is {value[1]}, turn that thing blue; if not, leave it." if value else "Turn the blue one over."
         return json.dumps({"instruction": f"{question} {then}", "edit": edit})
 
     def log_message(self, *args: Any) -> None:
@@ -172,7 +170,7 @@ def test_what_cannot_be_used_is_left_out_with_its_reason_and_not_asked_again(
         "nonsense?",
         "Is it sunny?",
         "chatter: what is there?",
-        "Is the moon what is there?",
+        "Is the moon there?",
         "disobey: what is it?",
     ]
     file = rows(tmp_path, picture, [*asked, asked[0], "What is on the left?", "What is on the right?"])
@@ -243,7 +241,7 @@ def test_parquet_is_read_with_its_pictures_in_it(tmp_path: Path, picture: Image)
         ('{"instruction": "Draw a scarlet box.", "edit": "x"}', "", "tells the answer"),
         ('{"instruction": "If the ball is red, remove it; it is red.", "edit": "x"}', "red", "tells the answer"),
         (
-            '{"instruction": "If the ball is red, remove it, it is not green.", "edit": "x"}',
+            '{"instruction": "If the ball is red, drop it, it is not green.", "edit": "x"}',
             "green",
             "tells the answer",
         ),
