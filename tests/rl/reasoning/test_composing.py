@@ -10,6 +10,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -53,7 +54,7 @@ class Server(BaseHTTPRequestHandler):
         parts = {part.get_param("name", header="content-disposition"): part for part in form.get_payload()}  # type: ignore[union-attr]
         with self.lock:
             self.painted.append(bytes(parts["prompt"].get_payload(decode=True)).decode())  # type: ignore[union-attr,arg-type]
-        image = Pillow.open(io.BytesIO(parts["image"].get_payload(decode=True)))  # type: ignore[union-attr,arg-type]
+        image = Pillow.open(io.BytesIO(bytes(parts["image"].get_payload(decode=True))))  # type: ignore[union-attr,arg-type]
         file = io.BytesIO()
         image.transpose(Pillow.Transpose.FLIP_TOP_BOTTOM).save(file, "PNG")
         return {"data": [{"b64_json": base64.b64encode(file.getvalue()).decode()}]}
@@ -101,8 +102,8 @@ def url() -> Iterator[str]:
 def picture() -> Image:
     """A red ball, and little else."""
     made = scenes.make(5, 1, 1)
-    items = tuple(scenes.replace(i, shape="ball", color="red", rgb=scenes.rgb_of("red")) for i in made.items)
-    return scenes.render(scenes.replace(made, items=items, colors=((240, 240, 230), (200, 220, 240))), (96, 96)).image
+    items = tuple(replace(i, shape="ball", color="red", rgb=scenes.rgb_of("red")) for i in made.items)
+    return scenes.render(replace(made, items=items, colors=((240, 240, 230), (200, 220, 240))), (96, 96)).image
 
 
 def rows(path: Path, picture: Image, asked: list[str]) -> Path:
