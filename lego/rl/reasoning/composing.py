@@ -27,9 +27,12 @@ from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
 from lego.core.values import Image
 from lego.core.workflow import Workflow
 from lego.editor import Editor
+from lego.rl import records
+from lego.rl.folders import name_of, rows
 from lego.rl.reasoning.asking import TEMPERATURE, TRIES, Unfit
 from lego.rl.reasoning.intelligent import CATEGORIES
 from lego.rl.reasoning.leaks import leaked
+from lego.rl.reasoning.ledger import Records
 from lego.rl.reasoning.pool import tongue
 from lego.rl.reasoning.questions import Question
 from lego.rl.records import Record
@@ -147,7 +150,11 @@ class Composer:
         self.talker, self.painter, self.source, self.seed, self.wanted = talker, painter, source, seed, wanted
         self.editor = Editor(builder)
         self.folder = folder / RENDERED
-        self._said: dict[str, str] = {}  # who said it, by picture and words
+        self._said: dict[str, str] = {}  # the key of the row that said it, by picture and words
+        if (folder / records.FILE).exists():
+            for _, line in rows(folder / records.FILE, records.Row, Records.hint):
+                key = str(line.provenance.get("key"))
+                self._said[_saying(line.image, line.instruction)] = key
         self._lock = threading.Lock()
 
     def record(self, row: Question) -> Record:
@@ -169,7 +176,7 @@ class Composer:
         holds = not (conditional and found.wrong and random.random() < 0.5)
         value = (found.answer if holds else found.wrong) if conditional else ""
         made = self._asked(writing(row, found, value), [], lambda text: written(text, row, found.answer, value))
-        self._claim(row, made)
+        self._claim(row, image, made)
         target, workflow = (image, EMPTY) if not holds else self._target(row, image, made, found)
         facts: dict[str, Any] = {
             "source": self.source, "key": row.key, "category": found.category, "template": "a" if conditional else "b",
@@ -184,12 +191,12 @@ class Composer:
     def _painter(self, holds: bool) -> str:
         return "" if not holds else self.painter.name if self.painter else self.editor.builder.name
 
-    def _claim(self, row: Question, made: Written) -> None:
-        """Let no two rows say the same of pictures of the same name."""
-        words = re.sub(r"[\W_]+", " ", made.instruction.casefold()).strip()
+    def _claim(self, row: Question, image: Image, made: Written) -> None:
+        """Let no two rows say the same of one picture, or of two with the same name."""
         with self._lock:
-            if self._said.setdefault(f"{row.stem}\n{words}", row.key) != row.key:
-                raise Unfit("the same was said before")
+            for picture in (name_of(image), row.stem):
+                if self._said.setdefault(_saying(picture, made.instruction), row.key) != row.key:
+                    raise Unfit("the same was said before")
 
     def _target(self, row: Question, image: Image, made: Written, found: Sorted) -> tuple[Image, Workflow | None]:
         if self.painter:
@@ -329,6 +336,10 @@ def name_for(stem: str, instruction: str) -> str:
     """Return the name of a picture that a server made: the source's, and a digest of the instruction."""
     digest = hashlib.md5(instruction.encode(), usedforsecurity=False).hexdigest()
     return f"{stem}_{digest[:8]}.png"
+
+
+def _saying(picture: str, instruction: str) -> str:
+    return picture + "\n" + re.sub(r"[\W_]+", " ", instruction.casefold()).strip()
 
 
 def _only(text: str, names: set[str]) -> dict[str, Any]:

@@ -111,7 +111,8 @@ def _question(row: Mapping[str, Any], columns: Columns, home: Path, where: str) 
         return "a row has not just one picture"
     mark = hashlib.blake2b(data, digest_size=8).hexdigest() if isinstance(data, bytes) else name
     key = hashlib.blake2b(f"{mark}\n{asked}\n{said}".encode(), digest_size=12).hexdigest()
-    return Question(key, asked.strip(), said.strip(), Path(name).stem or mark, data, where)
+    stem = "_".join(part for part in Path(name).with_suffix("").parts if part not in ("/", "..")) if name else mark
+    return Question(key, asked.strip(), said.strip(), stem, data, where)
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -26,6 +26,7 @@ from lego.core.values import Image
 from lego.rl import records, scenes
 from lego.rl.reasoning import composing, questions
 from lego.rl.reasoning.asking import TRIES, Unfit
+from lego.rl.reasoning.ledger import Records
 from lego.rl.reasoning.questions import Columns, Question
 from lego.rl.records import Record
 from tests.serving import serving
@@ -219,7 +220,7 @@ def test_parquet_is_read_with_its_pictures_in_it(tmp_path: Path, picture: Image)
     table = arrow.table({"image": cells, "question": ["a?", "b?"], "answer": [["red", "crimson"], ["2"]]})
     parquet.write_table(table, tmp_path / "rows.parquet")
     first, second = questions.read(tmp_path / "rows.parquet")
-    assert (first.question, first.answer, first.stem, first.image()) == ("a?", "red", "one", picture)
+    assert (first.question, first.answer, first.stem, first.image()) == ("a?", "red", "x_one", picture)
     assert (second.answer, second.image()) == ("2", picture)
     with pytest.raises(RecordError, match="no column 'ask'"):
         list(questions.read(tmp_path / "rows.parquet", Columns(question="ask")))
@@ -295,3 +296,7 @@ def test_two_rows_do_not_say_the_same_of_one_picture(url: str, tmp_path: Path, p
     assert isinstance(first, Record)
     with pytest.raises(Unfit, match="said before"):
         maker.record(Question("2", "What is on the left?", "the ball", "a", file.getvalue(), ""))
+    Records(tmp_path).add(first)
+    later = composing.Composer(talker.open(url), None, "rules", tmp_path, "rows", 0)  # as in the next run
+    with pytest.raises(Unfit, match="said before"):
+        later.record(Question("3", "What is on the left?", "that ball", "b", file.getvalue(), ""))
