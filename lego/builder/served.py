@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ BUSY = (408, 409, 429, 500, 502, 503, 504)  # of HTTP: it may answer the next ti
 REFUSED = (400, 404, 415, 422, 501)  # of HTTP: perhaps it does not know this way of asking
 ABSENT = ("no_server", "bad_server", "busy", "too_slow")  # codes of errors after which nobody has answered
 TIMEOUT = 120.0  # seconds for one answer
-LIMIT = 4 << 20  # bytes of an answer that are read
+LIMIT, PICTURE_LIMIT = 4 << 20, 64 << 20  # bytes of an answer that are read
 SHOWN = 300  # characters of a server's complaint that are repeated
 
 
@@ -118,14 +119,45 @@ class Server:
         body = {"model": self.model, "messages": list(messages), "temperature": temperature, "max_tokens": tokens}
         return self._read(self._asked("chat/completions", {**body, **more}))
 
-    def _asked(self, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    def paint(self, image: Pillow.Image, words: str) -> bytes:
+        """Let a server that edits pictures edit one; return the result as a file.
+
+        Raises:
+            PlanError: it does not answer, declines, or gives no picture.
+        """
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        fields = {"prompt": words, "n": "1", "response_format": "b64_json"}
+        fields |= {"model": self._model} if self._model else {}
+        line = f"lego{uuid.uuid4().hex}"
+        body = b"".join(_part(line, f'name="{name}"', value.encode()) for name, value in fields.items())
+        body += (
+            _part(line, 'name="image"; filename="image.png"', file.getvalue(), "image/png") + f"--{line}--\r\n".encode()
+        )
+        try:
+            made = self._asked("images/edits", body, f"multipart/form-data; boundary={line}", PICTURE_LIMIT)
+            return base64.b64decode(made["data"][0]["b64_json"], validate=True)
+        except Unsupported as error:
+            raise error.told() from None
+        except (KeyError, IndexError, TypeError, ValueError):
+            hint = f"{self.url}: it must give pictures in the answer itself, as b64_json"
+            raise PlanError("the server gives no picture", hint=hint, code="bad_server") from None
+
+    def _asked(
+        self,
+        path: str,
+        body: Mapping[str, Any] | bytes | None,
+        kind: str = "application/json",
+        limit: int = LIMIT,
+    ) -> dict[str, Any]:
         """Send a request, again if the server is busy; return what it answers."""
-        data = None if body is None else json.dumps(body).encode()
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {**self._headers, "Content-Type": kind}
         for number in range(TRIES):
-            asked = urllib.request.Request(f"{self.url}/{path}", data, self._headers)
+            asked = urllib.request.Request(f"{self.url}/{path}", data, headers)
             try:
                 with _opener().open(asked, timeout=self.timeout) as reply:
-                    made = json.loads(reply.read(LIMIT))
+                    made = json.loads(reply.read(limit))
                 if not isinstance(made, dict):
                     raise ValueError("not an object")
                 return made
@@ -172,6 +204,13 @@ def picture(image: Pillow.Image, kind: str = "JPEG", **options: Any) -> dict[str
     image.save(file, kind, **options)
     data = base64.b64encode(file.getvalue()).decode()
     return {"type": "image_url", "image_url": {"url": f"data:image/{kind.lower()};base64,{data}"}}
+
+
+def _part(line: str, name: str, value: bytes, kind: str = "") -> bytes:
+    """One field of a form, as browsers send them."""
+    head = f"--{line}\r\nContent-Disposition: form-data; {name}\r\n"
+    head += f"Content-Type: {kind}\r\n" if kind else ""
+    return head.encode() + b"\r\n" + value + b"\r\n"
 
 
 def _joined(content: Any) -> str:

@@ -218,15 +218,19 @@ def from_dataset(dataset: Dataset) -> Iterator[Record]:
 
 
 def _line(folder: Path, record: Record, number: int) -> str:
-    row = _row(record, number)
+    row = row_of(record, number)
     for value in (record.image, record.target, record.mask):
         if value is not None:
             keep(folder, value)
     return json.dumps(row.model_dump(exclude_defaults=True), ensure_ascii=False)
 
 
-def _row(record: Record, number: int) -> Row:
-    """Check a record."""
+def row_of(record: Record, number: int) -> Row:
+    """Return a record as a line, checked; the number is for messages.
+
+    Raises:
+        RecordError: it is none.
+    """
     mask, (width, height) = record.mask, record.image.size
     try:
         if mask is not None and mask.size != record.image.size:
@@ -258,7 +262,7 @@ def _features() -> Features:
 
 def _packed(record: Record, number: int) -> dict[str, Any]:
     """A record as a row of a table."""
-    row = _row(record, number).model_dump()
+    row = row_of(record, number).model_dump()
     pictures = {"image": record.image, "target": record.target, "mask": record.mask}
     cells = {name: value and {"bytes": _png(value), "path": None} for name, value in pictures.items()}
     texts = {name: row[name] and json.dumps(row[name], ensure_ascii=False) for name in ("workflow", "provenance")}

@@ -8,9 +8,6 @@ why.
 
 from __future__ import annotations
 
-import json
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +16,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, ValidationError, model_validator
 
 from lego.builder.verdict import Assessment, Conclusion, Scores
-from lego.core.errors import ImageError, LegoError, RecordError
+from lego.core.errors import LegoError, RecordError
 from lego.core.values import Image
-from lego.rl.folders import NAME, PICTURES, ROOM, complaint, drop_cut_off_line, keep, name_of, rows
+from lego.rl.folders import NAME, PICTURES, complaint, name_of, rows
+from lego.rl.reasoning import ledger
+from lego.rl.reasoning.ledger import Ledger
 
-FILE, DROPPED = "lessons.jsonl", "dropped.jsonl"
+FILE, DROPPED = "lessons.jsonl", ledger.DROPPED
 LONG = 2000  # characters of an instruction, as in records
 HINT = "give the folder of a data set of lessons; `lego synth` writes one"
 Language: TypeAlias = Literal["en", "zh"]
@@ -175,98 +174,26 @@ class Line(RootModel[Annotated[Row, Field(discriminator="kind")]]):
     """A line of the file, of either kind."""
 
 
-class Dropped(_Part):
-    """A line that tells of a task that gave no lesson."""
+class Book(Ledger[Lesson]):
+    """A data set of lessons that is being written; see `Ledger`. Labels are ways and outcomes."""
 
-    kind: Kind
-    key: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    file, called, hint = FILE, "lessons", HINT
 
+    def check(self, made: Lesson) -> dict[str, Any]:
+        return row_of(made).model_dump(exclude_defaults=True)
 
-class Book:
-    """A data set that is being written, by several threads if need be.
+    def told(self, made: Lesson) -> tuple[str, str, str, str]:
+        kind, label = ("thinking", made.way) if isinstance(made, Thinking) else ("reflection", made.conclusion.outcome)
+        return kind, made.provenance.key, made.provenance.source, label
 
-    A lesson is written after its pictures, as one whole line; a line that a killed run could not finish is taken away
-    when the book is opened again.
+    def pictures(self, made: Lesson) -> list[Image]:
+        return _pictures(made)
 
-    Args:
-        folder: of the data set, which is made if there is none.
-
-    Raises:
-        RecordError: a line is broken, or the folder cannot be written.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.done: set[tuple[Kind, str]] = set()
-        self.counts: Counter[tuple[Kind, str, str]] = Counter()  # lessons by kind, source, and way or outcome
-        self.dropped: Counter[tuple[Kind, str]] = Counter()  # tasks by kind and reason
-        self._lock = threading.Lock()
-        try:
-            (self.folder / PICTURES).mkdir(parents=True, exist_ok=True)
-            for name in (FILE, DROPPED):
-                drop_cut_off_line(self.folder / name)
-                (self.folder / name).touch()
-        except OSError as error:
-            raise self._cannot_write(error) from None
+    def _there(self) -> Iterator[tuple[str, str, str, str]]:
         for _, line in rows(self.folder / FILE, Line, HINT):
-            self._learn(line.root)
-        for _, lost in rows(self.folder / DROPPED, Dropped, HINT):
-            self.done.add((lost.kind, lost.key))
-            self.dropped[lost.kind, lost.reason] += 1
-
-    def add(self, lesson: Lesson) -> bool:
-        """Write a lesson; False if there is one of its kind and key already.
-
-        Raises:
-            RecordError: it is none, or cannot be written; all that are there can still be read.
-        """
-        row = row_of(lesson)
-        if (row.kind, row.provenance.key) in self.done:
-            return False
-        try:
-            for image in _pictures(lesson):
-                keep(self.folder, image)
-            self._append(FILE, row.model_dump(exclude_defaults=True))
-        except (OSError, ImageError) as error:
-            raise self._cannot_write(error) from None
-        with self._lock:
-            self._learn(row)
-        return True
-
-    def drop(self, kind: Kind, key: str, reason: str) -> None:
-        """Tell that a task gave no lesson, so that it is not tried again.
-
-        Raises:
-            RecordError: it cannot be written.
-        """
-        try:
-            self._append(DROPPED, {"kind": kind, "key": key, "reason": reason})
-        except OSError as error:
-            raise self._cannot_write(error) from None
-        with self._lock:
-            self.done.add((kind, key))
-            self.dropped[kind, reason] += 1
-
-    def _learn(self, row: Row) -> None:
-        self.done.add((row.kind, row.provenance.key))
-        label = row.way if row.kind == "thinking" else row.outcome
-        self.counts[row.kind, row.provenance.source, label] += 1
-
-    def _append(self, name: str, data: dict[str, Any]) -> None:
-        text = json.dumps(data, ensure_ascii=False) + "\n"
-        with self._lock, (self.folder / name).open("a", encoding="utf-8") as file:
-            try:
-                file.write(text)
-                file.flush()
-            except OSError:
-                drop_cut_off_line(self.folder / name)
-                raise
-
-    def _cannot_write(self, error: OSError | ImageError) -> RecordError:
-        why = error.message if isinstance(error, ImageError) else f"cannot write: {error.strerror or error}"
-        message = f"{why}; all lessons that are there can be read"
-        return RecordError(message, where=str(self.folder), hint=ROOM, code="cannot_write")
+            row = line.root
+            label = row.way if row.kind == "thinking" else row.outcome
+            yield row.kind, row.provenance.key, row.provenance.source, label
 
 
 def read(folder: str | Path) -> Iterator[Lesson]:

@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from random import Random
-from typing import Protocol, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from lego.core.errors import ImageError, PlanError, RecordError
 from lego.rl.reasoning.asking import Unfit
-from lego.rl.reasoning.lessons import Book, Kind, Lesson, Thinking, row_of
+from lego.rl.reasoning.ledger import Ledger
 from lego.rl.reasoning.pool import Wish
 from lego.rl.reasoning.thinking_pairs import SHARES
 
@@ -30,25 +30,39 @@ NOTHING = "no lesson was found"
 Listener: TypeAlias = Callable[[int, int], None]
 
 
-class Maker(Protocol):
+Made = TypeVar("Made")
+Given = TypeVar("Given", covariant=True)
+
+
+class Maker(Protocol[Given]):
     """Makes lessons without a model, by their numbers."""
 
-    def lesson(self, number: int) -> Lesson | None: ...
+    def lesson(self, number: int) -> Given | None: ...
+
+
+class Keyed(Protocol):
+    """What lessons are made of; the key names it."""
+
+    @property
+    def key(self) -> str: ...
+
+
+Source = TypeVar("Source", bound=Keyed)
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Generic[Source]):
     """A wish, and the way or outcome that a lesson of it is to have; "" for whichever it gets."""
 
     label: str
-    wish: Wish
+    wish: Source
 
 
 def numbered(
-    book: Book,
-    kind: Kind,
+    book: Ledger[Made],
+    kind: str,
     key: Callable[[int], str],
-    maker: Callable[[], Maker],
+    maker: Callable[[], Maker[Made]],
     count: int,
     workers: int = 1,
     listen: Listener = lambda done, count: None,
@@ -66,7 +80,7 @@ def numbered(
     """
     todo = [number for number in range(count) if (kind, key(number)) not in book.done]
     with ExitStack() as stack:
-        found: Iterator[Lesson | None]
+        found: Iterator[Made | None]
         if workers > 1 and len(todo) > FEW:
             pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _begin, (maker,))
             stack.callback(pool.shutdown, cancel_futures=True)
@@ -82,10 +96,10 @@ def numbered(
     return book.dropped[kind, NOTHING]
 
 
-_maker: Maker  # of a process that makes lessons for another
+_maker: Maker[Any]  # of a process that makes lessons for another
 
 
-def _begin(maker: Callable[[], Maker]) -> None:
+def _begin(maker: Callable[[], Maker[Any]]) -> None:
     global _maker
     threading.Thread(target=_follow, daemon=True).start()
     _maker = maker()
@@ -99,11 +113,11 @@ def _follow() -> None:
         os._exit(1)
 
 
-def _made(number: int) -> Lesson | None:
+def _made(number: int) -> Any:
     return _maker.lesson(number)
 
 
-class Asking:
+class Asking(Generic[Source, Made]):
     """Makes lessons of a pool's wishes by asking a model, several at once.
 
     Args:
@@ -116,21 +130,21 @@ class Asking:
 
     def __init__(
         self,
-        book: Book,
-        kind: Kind,
+        book: Ledger[Made],
+        kind: str,
         source: str,
         shares: Mapping[str, float],
         count: int,
-        make: Callable[[Task], Lesson],
+        make: Callable[[Task[Source]], Made],
     ) -> None:
         self.book, self.kind, self.source, self.count, self.make = book, kind, source, count, make
         self.wanted = dict(zip(shares, _parts(shares, count), strict=True))
-        self.flying: dict[Future[Lesson], Task] = {}
+        self.flying: dict[Future[Made], Task[Source]] = {}
         self.trouble = 0
 
     def run(
         self,
-        queues: Mapping[str, Iterator[Wish]],
+        queues: Mapping[str, Iterator[Source]],
         workers: int,
         listen: Listener = lambda done, count: None,
     ) -> None:
@@ -156,10 +170,10 @@ class Asking:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _checked(self, task: Task) -> Lesson:
+    def _checked(self, task: Task[Source]) -> Made:
         lesson = self.make(task)
         try:
-            row_of(lesson)
+            self.book.check(lesson)
         except RecordError as error:
             raise Unfit(f"it is no lesson: {error.message}") from None
         return lesson
@@ -169,7 +183,7 @@ class Asking:
         there = {label: self.book.counts[self.kind, self.source, label] for label in self.wanted}
         return {label: max(0, wanted - there[label]) for label, wanted in self.wanted.items()}
 
-    def _next(self, queues: Mapping[str, Iterator[Wish]]) -> Task | None:
+    def _next(self, queues: Mapping[str, Iterator[Source]]) -> Task[Source] | None:
         """A wish that was not tried before, for what is lacking most beside what is being asked."""
         lacking = self.lacking()
         if "" in queues:
@@ -186,7 +200,7 @@ class Asking:
                     return Task(label, wish)
         return None
 
-    def _settle(self, task: Task, future: Future[Lesson]) -> None:
+    def _settle(self, task: Task[Source], future: Future[Made]) -> None:
         try:
             lesson = future.result()
         except Unfit as error:
@@ -201,14 +215,14 @@ class Asking:
                 raise
         else:
             self.trouble = 0
-            label = lesson.way if isinstance(lesson, Thinking) else lesson.conclusion.outcome
+            label = self.book.label(lesson)
             if self.lacking().get(label, 0) > 0:
                 self.book.add(lesson)
             else:
                 self.book.drop(self.kind, task.wish.key, f"enough of '{label}'")
 
 
-def mixed(wishes: list[Wish], seed: int) -> list[Wish]:
+def mixed(wishes: list[Source], seed: int) -> list[Source]:
     """Return wishes in random order."""
     return Random(f"pool {seed}").sample(wishes, len(wishes))
 

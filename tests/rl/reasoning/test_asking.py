@@ -130,7 +130,9 @@ def test_a_model_that_is_down_ends_the_run_and_what_was_not_asked_is_asked_the_n
 
     book = Book(tmp_path / "out")
     writer = asking.Writer(talker.open(url), "pool")
-    job = synthesis.Asking(book, "thinking", "pool", {"abstract": 1.0}, 30, lambda t: writer.lesson(t.label, t.wish))
+    job: synthesis.Asking[pool.Wish, lessons.Lesson] = synthesis.Asking(
+        book, "thinking", "pool", {"abstract": 1.0}, 30, lambda t: writer.lesson(t.label, t.wish)
+    )
     with pytest.raises(PlanError, match="answers 400"):
         job.run({"abstract": iter(pool.read(place))}, 2)
     assert sum(Server.asked.values()) < 12

@@ -1,0 +1,177 @@
+"""Edits that need an answer first, made without a model: riddles over scenes, their targets, and how they are checked.
+
+The target is what the workflow gives; what should have come out is held against it by the scene's truth. What fails is
+not kept, and another riddle of the same category is made in its stead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from lego import __version__
+from lego.builder.calls import workflow_of
+from lego.core.errors import LegoError, SettingsError
+from lego.core.registry import registry
+from lego.core.workflow import Workflow
+from lego.editor import Editor
+from lego.rl import scenes
+from lego.rl.instructions import CHINESE_SHARE
+from lego.rl.phrasings import Split
+from lego.rl.reasoning import readings, riddles, staging
+from lego.rl.reasoning.desk import Desk, Riddle
+from lego.rl.reasoning.leaks import leaked
+from lego.rl.records import Record
+
+CATEGORIES = ("shape", "color", "count", "knowledge", "location", "caption", "ocr", "math")
+MIXES: dict[str, dict[str, float]] = {
+    # of Uni-Edit's sets of 40 and of 148 thousand, in percent; and as many of each
+    "40k": {"location": 37.8, "shape": 20.0, "count": 16.1, "color": 16.1, "math": 2.5, "caption": 2.5, "ocr": 2.5,
+            "knowledge": 2.5},
+    "148k": {"caption": 33.3, "ocr": 20.8, "count": 13.5, "location": 10.3, "math": 8.1, "shape": 5.5, "color": 4.4,
+             "knowledge": 4.1},
+    "equal": dict.fromkeys(CATEGORIES, 12.5),
+}  # fmt: skip
+SOURCE = "scenes"
+TRIES = 200  # of a riddle, until one comes out right
+MAKERS: dict[str, tuple[tuple[str, Callable[[Desk], Riddle]], ...]] = {
+    "shape": (("a", riddles.shape_if), ("b", riddles.shape_add)),
+    "color": (("a", riddles.color_if), ("b", riddles.color_add)),
+    "count": (("a", riddles.count_if), ("b", riddles.count_add)),
+    "knowledge": (("a", readings.knowledge_written), ("b", readings.knowledge_put)),
+    "location": (("b", riddles.location),),
+    "caption": (("b", readings.caption),),
+    "ocr": (("b", readings.ocr),),
+    "math": (("b", readings.maths),),
+}
+
+
+class Riddles:
+    """Makes records of riddles by their numbers; the same seed, number and options give the same one.
+
+    Args:
+        language: "en", "zh" or "both".
+        split: "train", "val" or "test"; they share no scene and no wording.
+        mix: shares of the categories.
+    """
+
+    def __init__(
+        self, seed: int = 0, language: str = "both", split: Split = "train", mix: Mapping[str, float] | None = None
+    ) -> None:
+        self.seed, self.language, self.split, self.mix = seed, language, split, dict(mix or MIXES["40k"])
+        self.editor = Editor("rules")
+        self.lost: dict[str, int] = {}  # riddles that were not kept, by the reason
+
+    def lesson(self, number: int) -> Record | None:
+        """Return the record of a number, 0 or more; None if no riddle came out right."""
+        key = key_of(self.seed, self.language, self.split, self.mix, number)
+        random = Random(f"intelligent {key}")
+        category = category_of(self.mix, number)
+        language = "zh" if random.random() < CHINESE_SHARE else "en"
+        language = language if self.language == "both" else self.language
+        template, make = random.choice(MAKERS[category])
+        for _ in range(TRIES):
+            desk = Desk(random, language, self.split)
+            try:
+                riddle = make(desk)
+            except LookupError:  # this scene does not suit; not counted, the next one may
+                continue
+            record = self._kept(riddle, desk, {"key": key, "category": category, "template": template})
+            if record:
+                return record
+        return None
+
+    def _kept(self, riddle: Riddle, desk: Desk, told: dict[str, Any]) -> Record | None:
+        """Run the workflow and check all; None if something is wrong."""
+        if leaks(riddle):
+            return self._lose("it tells the answer")
+        image = scenes.render(riddle.scene, (staging.SIDE, staging.SIDE)).image
+        workflow = workflow_for(riddle)
+        try:
+            target = self.editor.run(workflow, image, seed=0).image
+        except LegoError as error:
+            return self._lose(f"the workflow fails: {error.code}")
+        wrong = staging.faults(image, target, riddle.scene, riddle.where, riddle.facts, riddle.touched)
+        if wrong:
+            return self._lose(wrong[0])
+        facts = {
+            "source": SOURCE, **told, "seed": self.seed, "split": self.split, "scene": riddle.scene.seed,
+            "question": riddle.question, "answer": riddle.answer, "condition": riddle.condition, "named": riddle.named,
+            "holds": riddle.holds, "wordings": desk.used, "version": __version__,
+        }  # fmt: skip
+        return Record(
+            image, riddle.instruction, desk.language, (), workflow, target, riddle.where, facts  # type: ignore[arg-type]  # "en" or "zh"
+        )  # fmt: skip
+
+    def _lose(self, why: str) -> Record | None:
+        self.lost[why] = self.lost.get(why, 0) + 1
+        return None
+
+
+def leaks(riddle: Riddle) -> frozenset[str]:
+    """Return what a riddle tells of its answer; a condition that names a value is left out, as it may be wrong."""
+    words = riddle.instruction.casefold()
+    if riddle.named:
+        words = words.replace(riddle.condition.casefold(), " ")
+    return leaked(words, riddle.answer, strict=True)
+
+
+def workflow_for(riddle: Riddle) -> Workflow:
+    """Return the workflow of a riddle; one without steps where nothing is to be done."""
+    if riddle.steps:
+        return Workflow.load({"version": 1, "steps": list(riddle.steps), "result": f"${riddle.steps[-1]['id']}"})
+    if riddle.calls:
+        return workflow_of(riddle.calls, registry)
+    return Workflow.load({"version": 1, "steps": [], "result": "$image"})
+
+
+def category_of(mix: Mapping[str, float], number: int) -> str:
+    """Return the category of a number; of the first ones, however many, each category has its share to within one.
+
+    Each number goes to the category whose next record is due first, at (records so far + one half) / share.
+    """
+    total = sum(mix.values())
+    shares = {name: share / total for name, share in mix.items() if share > 0}
+    due = {name: math.floor(max(0, number - len(shares)) * share) for name, share in shares.items()}
+    for _ in range(number - sum(due.values())):
+        due[_next(shares, due)] += 1
+    return _next(shares, due)
+
+
+def _next(shares: Mapping[str, float], due: Mapping[str, int]) -> str:
+    return min(shares, key=lambda name: ((due[name] + 0.5) / shares[name], name))
+
+
+def mix_of(text: str) -> dict[str, float]:
+    """Read a mix: one of `MIXES`, or shares such as ``"count=2,color=1"``; categories that are left out get none.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if text in MIXES:
+        return MIXES[text]
+    hint = f"give one of {', '.join(MIXES)}, or shares of {', '.join(CATEGORIES)}, such as count=2,color=1"
+    mix: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        if name.strip() not in CATEGORIES or not share.strip().replace(".", "", 1).isdigit():
+            raise SettingsError(f"'{text}' is no mix", hint=hint, code="bad_mix")
+        mix[name.strip()] = float(share)
+    if not sum(mix.values()):
+        raise SettingsError(f"'{text}' has no category", hint=hint, code="bad_mix")
+    return mix
+
+
+def key_of(seed: int, language: str, split: str, mix: Mapping[str, float], number: int) -> str:
+    """Return what names the record of a number."""
+    shares = ",".join(f"{name}={share:g}" for name, share in sorted(mix.items()))
+    name = hashlib.blake2b(shares.encode(), digest_size=3).hexdigest()
+    return f"{SOURCE} {language} {split} {name} {seed} {number}"
+
+
+def made(seed: int, language: str, split: Split, mix: Mapping[str, float]) -> Riddles:
+    """Return what makes records with the tools of the package; a process of its own can call it."""
+    return Riddles(seed, language, split, mix)

@@ -1,0 +1,54 @@
+"""Leaks: what tells an answer, by the word itself, by another word for it, or in the other language."""
+
+from __future__ import annotations
+
+import pytest
+
+from lego.rl.reasoning.leaks import leaked
+
+
+@pytest.mark.parametrize(
+    ("instruction", "answer"),
+    [
+        ("If it is red, remove it.", "red"),
+        ("Paint the crimson thing.", "red"),
+        ("如果它是红色，就去掉它。", "red"),
+        ("Remove it if it is a disc.", "ball"),
+        ("把圆盘去掉", "球"),
+        ("Draw two circles.", "2"),
+        ("Draw a couple of circles.", "two"),
+        ("画两个方块", "2"),
+        ("Draw 12 squares.", "一打共十二个"),
+        ("take one square away", "1"),
+        ("the stars", "a star"),
+        ("put up a sign that says OPEN", "Open"),
+        ("写上营业中三个字", "营业中"),
+        ("the blue thing next to the tall box", "the blue box"),
+    ],
+)
+def test_an_answer_is_told_by_any_word_for_it(instruction: str, answer: str) -> None:
+    assert leaked(instruction, answer)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "answer"),
+    [
+        ("Find the colour of the star and paint the box with it.", "red"),
+        ("把三角形去掉", "3"),
+        ("在十字旁边画一个方块", "10"),
+        ("Remove the leftmost one of them.", "1"),
+        ("它的颜色是什么？", "红色"),
+        ("Reading is fun", "ring"),
+        ("a covered thing", "red"),
+        ("What does the sign say?", "the"),
+    ],
+)
+def test_words_that_only_contain_an_answer_or_are_empty_do_not_tell_it(instruction: str, answer: str) -> None:
+    assert not leaked(instruction, answer, strict=True)
+
+
+def test_a_long_answer_is_told_by_a_third_of_it_only() -> None:
+    answer = "A man in a red coat walks a dog along the beach at dusk"
+    assert not leaked("Show the man's view written on a board.", answer)
+    assert leaked("Show the man's view written on a board.", answer, strict=True)
+    assert leaked("Write that a man in a coat walks a dog.", answer)
