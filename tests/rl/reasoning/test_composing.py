@@ -54,8 +54,8 @@ class Server(BaseHTTPRequestHandler):
         form = message_from_bytes(f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body)
         parts = {part.get_param("name", header="content-disposition"): part for part in form.get_payload()}  # type: ignore[union-attr]
         with self.lock:
-            self.painted.append(bytes(parts["prompt"].get_payload(decode=True)).decode())  # type: ignore[union-attr,arg-type]
-        image = Pillow.open(io.BytesIO(bytes(parts["image"].get_payload(decode=True))))  # type: ignore[union-attr,arg-type]
+            self.painted.append(bytes(parts["prompt"].get_payload(decode=True)).decode())  # type: ignore[union-attr]
+        image = Pillow.open(io.BytesIO(bytes(parts["image"].get_payload(decode=True))))  # type: ignore[union-attr]
         file = io.BytesIO()
         image.transpose(Pillow.Transpose.FLIP_TOP_BOTTOM).save(file, "PNG")
         return {"data": [{"b64_json": base64.b64encode(file.getvalue()).decode()}]}
