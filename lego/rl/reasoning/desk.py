@@ -15,6 +15,8 @@ from lego.rl.reasoning.staging import GROWN, SIDE, Fact, box, grown, room
 from lego.rl.reasoning.wordings import Pen, sentence
 from lego.rl.scenes import Item, Scene
 
+HOLDING = 0.5  # of the conditions are true
+NAMED = 0.5  # of the conditions name a value; the others compare
 NEW = {"circle": ("disc", "圆盘"), "rectangle": ("square", "方块")}  # what can be drawn, and how it is called
 DOT = 0.055  # radius of small things that are added, and ...
 PIECE = 0.1  # ... of others, as shares of the side
@@ -62,9 +64,19 @@ class Deed:
 
 @dataclass
 class Desk(Pen):
-    """Where riddles are made: a pen that knows how things are called, and that never gets the same scene twice."""
+    """Where riddles are made: a pen that knows how things are called.
 
+    Attributes:
+        holds, named: is the condition to be true, and is it to name a value? Drawn if left out.
+    """
+
+    holds: bool | None = None
+    named: bool | None = None
     masks: dict[Scene, tuple[Mask, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.holds = self.random.random() < HOLDING if self.holds is None else self.holds
+        self.named = self.random.random() < NAMED if self.named is None else self.named
 
     def ground(self, least: int, most: int, words: str = "") -> staging.Ground:
         """Make up a scene; see `staging.ground`."""

@@ -22,7 +22,7 @@ from lego.rl import scenes
 from lego.rl.instructions import CHINESE_SHARE
 from lego.rl.phrasings import Split
 from lego.rl.reasoning import readings, riddles, staging
-from lego.rl.reasoning.desk import Desk, Riddle
+from lego.rl.reasoning.desk import HOLDING, NAMED, Desk, Riddle
 from lego.rl.reasoning.leaks import leaked
 from lego.rl.records import Record
 
@@ -73,8 +73,9 @@ class Riddles:
         language = "zh" if random.random() < CHINESE_SHARE else "en"
         language = language if self.language == "both" else self.language
         template, make = random.choice(MAKERS[category])
+        holds, named = random.random() < HOLDING, random.random() < NAMED
         for _ in range(TRIES):
-            desk = Desk(random, language, self.split)
+            desk = Desk(random, language, self.split, holds=holds, named=named)
             try:
                 riddle = make(desk)
             except LookupError:  # this scene does not suit; not counted, the next one may

@@ -19,7 +19,6 @@ from lego.rl.reasoning.desk import NEW, PIECE, Deed, Desk, Riddle, drawn, hexed
 from lego.rl.reasoning.staging import CLEAR, SIDE, Fact, box, grown, room
 from lego.rl.scenes import Scene
 
-NAMED = 0.5  # of the conditions name a value; the others compare
 NUMBERS = {
     "en": ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"),
     "zh": ("零", "一", "两", "三", "四", "五", "六", "七", "八"),
@@ -58,8 +57,8 @@ def groups(
 
 def count_if(desk: Desk) -> Riddle:
     """If their number is so, remove them, or the leftmost."""
-    holds, kind = desk.random.random() < 0.5, "named"
-    if desk.random.random() >= NAMED:
+    holds, kind = bool(desk.holds), "named"
+    if not desk.named:
         kind = desk.random.choice(("same", "more", "parity"))
     sizes = [(a, b) for a in (2, 3, 4) for b in (2, 3, 4) if a + b <= 6]
     fitting: dict[str, Callable[[int, int], bool]] = {"same": lambda a, b: a == b, "more": lambda a, b: a > b}
@@ -121,8 +120,8 @@ def color_if(desk: Desk) -> Riddle:
     """If a thing has such a colour, change it."""
     scene, left = distinct(desk, 3, 5)
     number, other = desk.random.sample(range(len(scene.items)), 2)
-    holds, kind = desk.random.random() < 0.5, "named"
-    if desk.random.random() >= NAMED:
+    holds, kind = bool(desk.holds), "named"
+    if not desk.named:
         kind = desk.random.choice(("same", "warm", "light"))
     item, second = scene.items[number], scene.items[other]
     on = desk.whole(item)
@@ -164,8 +163,8 @@ def shape_if(desk: Desk) -> Riddle:
     """If a thing has such a shape, change it."""
     scene, left = distinct(desk, 3, 5)
     number, other = desk.random.sample(range(len(scene.items)), 2)
-    holds, kind = desk.random.random() < 0.5, "named"
-    if desk.random.random() >= NAMED:
+    holds, kind = bool(desk.holds), "named"
+    if not desk.named:
         kind = desk.random.choice(("same", "straight", "round"))
     item, second = scene.items[number], scene.items[other]
     if kind == "same" and holds:
