@@ -1,5 +1,5 @@
-"""Train a brick from scratch and use it: a small latent editor learns to make balls blue, is saved, loaded as a tool, and
-called in plain words. Prints what it measures.
+"""Train a brick from scratch and use it: a small latent editor learns to make balls blue, is saved, loaded as a tool,
+and called in plain words. Prints what it measures.
 
     python benchmarks/brick.py OUT                 # about a quarter of an hour on one core
     python benchmarks/brick.py OUT --steps 300     # a rough one
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-import lego
 from lego.core.settings import Settings
 from lego.core.values import Image, Mask
 from lego.editor import Editor
@@ -145,7 +144,7 @@ def errors(made: Image, after: Image, mask: Mask) -> tuple[float, float]:
 
 
 def measure(tool: Any, held: Sequence[tuple[Image, Image, Mask]]) -> dict[str, float]:
-    """Use a brick on held-out scenes, in plain words: mean errors of the pictures as they were, and as they came out."""
+    """Use a brick on held-out scenes, in plain words; return mean errors before and after."""
     asked = Editor(builder="rules", settings=Settings.load({"models_memory_mb": 4000}))
     rows = []
     for before, after, mask in held:

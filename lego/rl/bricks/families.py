@@ -99,7 +99,7 @@ class Family:
         """Return pixels as the VAE takes them: channels x rows x columns, -1..1."""
         import torch
 
-        values = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).to(self.pipe.vae.device)
+        values = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).to(self.pipe.vae.device)
         return values.to(self.pipe.vae.dtype) / 127.5 - 1
 
     def covered(self, before: Pixels, hole: Pixels) -> tuple[Any, Any]:

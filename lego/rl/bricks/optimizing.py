@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -24,7 +25,6 @@ def optimizer(recipe: BrickRecipe, parameters: Sequence[Any]) -> Any:
         raise SettingsError("AdamW in 8 bits needs bitsandbytes and CUDA", hint=hint, code="not_installed")
     given = {"lr": recipe.lr, "betas": recipe.betas, "weight_decay": recipe.decay}
     if recipe.optimizer != "adamw" and eight:
-        import bitsandbytes
-
-        return bitsandbytes.optim.AdamW8bit(list(parameters), **given)
+        optim: Any = importlib.import_module("bitsandbytes.optim")  # it has no types
+        return optim.AdamW8bit(list(parameters), **given)
     return torch.optim.AdamW(list(parameters), **given)
