@@ -218,9 +218,7 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A file with @lego.too
 
 @app.command()
 def train(
-    stage: Annotated[
-        str, typer.Argument(help="reason, sft, grpo-gt, grpo-free, all (of these), export; or brick.")
-    ] = "all",
+    stage: Annotated[str, typer.Argument(help="sft, grpo-gt, grpo-free, all of these; reason; export; brick.")] = "all",
     recipe: Annotated[str | None, typer.Option("--recipe", help="A recipe's name, or a TOML file; else nano.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Of a brick: the folder of its pairs.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder of the run.")] = Path("run"),

@@ -18,6 +18,7 @@ from lego.core.signature import MAX_SENTENCE
 
 FILE = "brick.json"
 ADAPTER, MODEL = "adapter.safetensors", "model"  # a brick's weights: what is added to a larger network, or all of one
+READER = "reader"  # and, where the network that reads the words has learned as well, its adapter's folder
 OWN = ("image", "mask", "context", "net")  # parameters that every brick has, or may have
 DIPTYCH = "One scene in two pictures side by side. The right one is the left one after this edit: {words}"
 Conditioning: TypeAlias = Literal["channels", "sequence", "diptych"]

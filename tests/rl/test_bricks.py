@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import brick as bench
 from lego.core.brick_card import FILE, BrickCard
 from lego.core.errors import RecipeError, RecordError, SettingsError, ToolDefinitionError, TrainingError
 from lego.core.memory import CPU
@@ -25,14 +26,17 @@ from lego.core.values import Image
 from lego.editor import Editor, brick_painter
 from lego.rl import records
 from lego.rl.bricks import families, result, training
+from lego.rl.bricks.joint import JointLearner
 from lego.rl.bricks.learner import Learner, open_family
 from lego.rl.bricks.pairs import Pair, pairs
 from lego.rl.bricks.recipe import FOLDER, BrickRecipe
 from lego.rl.bricks.store import Store
+from lego.rl.reasoning.lessons import Book
 from lego.rl.recipe import names
 from lego.rl.stage import Progress, metrics_of
 from lego.tools import load_brick
 from tests.rl import brick_data
+from tests.rl.reasoning.test_lessons import reflection, thought
 from tests.tools.neural import toys
 
 NEEDS_MASK = {**brick_data.CARD, "mask_needed": True}
@@ -422,3 +426,54 @@ def test_folders_that_hold_no_brick_are_told(brick: Path, tmp_path: Path) -> Non
 def _copied(brick: Path, folder: Path, card: dict[str, Any]) -> None:
     (folder / "adapter.safetensors").write_bytes((brick / "adapter.safetensors").read_bytes())
     (folder / FILE).write_text(json.dumps(card))
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_painter_and_reader_learn_together_and_both_come_back(models: Path, data: Path, tmp_path: Path) -> None:
+    """ReasonEdit's third stage: the picture's loss reaches the reader of the words, beside that of lessons."""
+    book = Book(tmp_path / "lessons")
+    for lesson in (thought(), reflection()):
+        book.add(lesson)
+    joint = {"weight": 0.1, "lessons": str(tmp_path / "lessons"), "rank": 2}
+    made = brick_data.recipe(models / "qwen-image-edit", "qwen-image-edit", joint=joint, steps=4, look_every=4, lr=1e-2)
+    folder = training.train(made, data, tmp_path / "run")
+    lines = metrics_of(tmp_path / "run")
+    assert all(line["language"] > 0 for line in lines)
+    assert lines[-1]["loss"] > 0.1 * lines[-1]["language"]
+    weights = importlib.import_module("safetensors.torch").load_file(folder / "reader" / "adapter_model.safetensors")
+    assert weights
+    assert any(bool(value.any()) for name, value in weights.items() if "lora_B" in name)  # they begin as zeros
+    tool = load_brick(folder)
+    engine, _ = tool.choose(Pool(lambda name: None, {CPU: 300 << 30}))
+    before, _, mask = brick_data.pair(5, (75, 50))
+    with Pool(lambda name: None, {CPU: 300 << 30}).use(*engine.networks.values()) as (net,):
+        out = engine.function(before, mask=mask, net=net, context=Context(seed=1))
+        assert not [name for name, _ in net.pipe.text_encoder.named_parameters() if "lora" in name]
+    assert (out.pixels == before.pixels)[mask.pixels == 0].all()
+    learner = JointLearner(open_family(made)[0])  # type: ignore[arg-type]
+    store = Store(tmp_path / "cache", learner.family, "")
+    kept = store.batch([store.keep(next(pairs(data)))], [False])
+    told = learner.read(kept.pop("look"), ["the ball is blue"])
+    importlib.import_module("torch").testing.assert_close(told["text"], kept["text"])  # as at the edit
+    random = importlib.import_module("torch").Generator().manual_seed(0)
+    learner.loss({**kept, **told}, random).backward()
+    grads = [p.grad for name, p in learner.parameters.items() if name.startswith("reader.")]
+    norms = [float(grad.norm()) for grad in grads if grad is not None]
+    assert sum(norms) > 0  # of the picture's loss alone
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forgetful")
+def test_an_edit_is_learned_from_scratch_on_scenes_that_training_never_saw(tmp_path: Path) -> None:
+    """The short form of benchmarks/brick.py: the way is the same, and it stops long before the pictures are good."""
+    known = bench.pairs(96)
+    vae = bench.autoencoder([image for before, after, _ in known for image in (before, after)], 25, width=8)
+    model = bench.editor(vae, tmp_path / "start", width=16)
+    records.write(tmp_path / "data", [records.Record(before, bench.WORDS, target=after) for before, after, _ in known])
+    made = bench.recipe(model, 60).model_copy(update={"hold": 16, "look_every": 20, "looks": 1, "lr": 2e-3})
+    folder = training.train(made, tmp_path / "data", tmp_path / "run")
+    held = [line["held"] for line in metrics_of(tmp_path / "run") if line["step"] in (20, 60)]
+    assert held[1] < held[0] < 1  # what says nothing is off by 1
+    found = bench.measure(load_brick(folder), bench.pairs(2, bench.HELD))
+    assert found["masked_out"] == 0
+    assert BrickCard.read(folder).base == ""

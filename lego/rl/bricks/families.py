@@ -303,7 +303,12 @@ class QwenEdit(Family):
         return (mode - mean) / spread
 
     def conditions(self, before: Pixels, hole: Pixels) -> Kept:
-        return {"seen": self.latent(np.asarray(self.resized(before, "VAE_IMAGE_SIZE")))}
+        import torch
+
+        kept = {"seen": self.latent(np.asarray(self.resized(before, "VAE_IMAGE_SIZE")))}
+        if self.recipe.joint:  # the words are read anew at every step
+            kept["look"] = torch.from_numpy(np.array(self.resized(before, "CONDITION_IMAGE_SIZE")))
+        return kept
 
     def words(self, words: str, pair: Pair | None) -> Kept:
         assert pair

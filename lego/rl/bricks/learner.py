@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lego.core.processors import has_torchvision, hide_broken_torchvision, load_
 from lego.rl.bricks.families import FAMILIES, Family, Kept
 from lego.rl.bricks.recipe import BrickRecipe
 
+SIBLINGS = {"StableDiffusion3Pipeline": "StableDiffusion3InpaintPipeline"}  # of the same parts, and it edits
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
@@ -91,6 +93,24 @@ class Learner:
             error = error * kept["where"] / kept["where"].mean()
         return error.mean()
 
+    def together(self, kept: Kept, words: Sequence[str], step: int, random: Any) -> Any:
+        """Return all that is to be made small at a step: the loss on a batch, and what a subclass adds.
+
+        Args:
+            words: of each example, "" for one whose words are dropped.
+        """
+        return self.loss(self.drop(kept, random), random)
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What is told of the last pass beside its loss."""
+        return {}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts of the pipeline that learn."""
+        return (self.family.part,)
+
     def _wanted(self, clean: Any, noise: Any, time: Any) -> Any:
         assert self.scheduler
         kind = self.scheduler.config.prediction_type
@@ -159,6 +179,8 @@ def open_family(recipe: BrickRecipe) -> tuple[Family, Path]:
         why = str(error).strip().splitlines()
         message = f"the model cannot be opened: {why[0] if why else type(error).__name__}"
         raise SettingsError(message, where=recipe.model, hint=hint, code="no_model") from error
+    if type(pipe).__name__ in SIBLINGS:
+        pipe = getattr(diffusers, SIBLINGS[type(pipe).__name__])(**pipe.components)
     kind, name = FAMILIES[recipe.family], type(pipe).__name__
     if name not in kind.classes:
         fits = [family for family, other in FAMILIES.items() if name in other.classes]

@@ -17,10 +17,11 @@ from lego.rl.folders import ROOM
 
 @dataclass(frozen=True)
 class Example:
-    """A pair that is kept: the names of what is kept of its pictures, of its words, and of no words; and where it was.
+    """A pair that is kept: the names of what is kept of its pictures, of its words, and of no words.
 
     Attributes:
         shape: of its latents; those of one batch must be alike.
+        where, said: of the pair: where it was, and its words.
     """
 
     pictures: str
@@ -28,6 +29,7 @@ class Example:
     empty: str
     shape: tuple[tuple[int, ...], ...]
     where: str
+    said: str
 
 
 class Store:
@@ -42,7 +44,7 @@ class Store:
     def __init__(self, folder: Path, family: Family, model: str) -> None:
         self.folder, self.family = folder, family
         recipe = family.recipe
-        self.kind = f"{type(family).__name__} {model} {recipe.way} {recipe.size}"
+        self.kind = f"{type(family).__name__} {model} {recipe.way} {recipe.size} {bool(recipe.joint)}"
 
     def fill(
         self, data: Path, hold: int, listen: Callable[[int], None] = lambda count: None
@@ -81,7 +83,7 @@ class Store:
         for name, text in zip(names, (words, ""), strict=True):
             self._kept(name, lambda text=text: self.family.words(text, pair), pair.where)  # type: ignore[misc]
         shape = tuple(tuple(kept[name].shape) for name in sorted(kept))
-        return Example(looks, names[0], names[1], shape, pair.where)
+        return Example(looks, names[0], names[1], shape, pair.where, words)
 
     def load(self, name: str) -> Kept:
         """Return what is kept under a name."""

@@ -60,7 +60,7 @@ def train(
         SettingsError: the model is not there, or something that training needs is not installed.
     """
     _check_installed()
-    from lego.rl.bricks.learner import Learner, open_family
+    from lego.rl.bricks.learner import open_family
 
     data, out = Path(data), Path(out)
     _prepare(out, recipe, data, resume)
@@ -72,8 +72,9 @@ def train(
     family.pipe.to(_device())
     examples, looks = store.fill(data, recipe.hold, lambda done: _tell(listen, "encode", done, done, {}))
     family.pipe.to("cpu")
-    learner = Learner(family)
-    family.net.to(_device())
+    learner = _learner(family)
+    for name in learner.parts:
+        getattr(family.pipe, name).to(_device())
     split = len(examples) - recipe.hold
     run = Run(recipe, out, learner, store, examples[:split], examples[split:], looks, listen, begun)
     run.go()
@@ -136,9 +137,10 @@ class Run:
         self.learner.net.train()
         total = 0.0
         for part in range(recipe.accumulate):
-            chosen = self._chosen(step * recipe.accumulate + part)
+            number = step * recipe.accumulate + part
+            chosen = self._chosen(number)
             for group in alike(chosen):
-                loss = self._loss(group, random) * len(group) / len(chosen) / recipe.accumulate
+                loss = self._loss(group, number, random) * len(group) / len(chosen) / recipe.accumulate
                 total += loss.item()
                 if not math.isfinite(total):
                     raise self._no_number("the loss", step, group)
@@ -148,16 +150,18 @@ class Run:
             raise self._no_number("a gradient", step, chosen)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return {"loss": total, "norm": float(norm), "lr": float(self.optimizer.param_groups[0]["lr"])}
+        now = float(self.optimizer.param_groups[0]["lr"])
+        return {"loss": total, **self.learner.facts, "norm": float(norm), "lr": now}
 
-    def _loss(self, group: Sequence[Example], random: Any) -> Any:
+    def _loss(self, group: Sequence[Example], number: int, random: Any) -> Any:
         import torch
 
         drop = self.recipe.drop
         none = (torch.rand(len(group), generator=random) < drop).tolist() if drop else [False] * len(group)
         kept = {name: value.to(_device()) for name, value in self.store.batch(group, none).items()}
         with torch.autocast(_device(), torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            return self.learner.loss(self.learner.drop(kept, random), random)
+            words = ["" if off else example.said for example, off in zip(group, none, strict=True)]
+            return self.learner.together(kept, words, number, random)
 
     def _chosen(self, number: int) -> list[Example]:
         """The examples of a pass: all in an order of their own, then all in another."""
@@ -175,7 +179,7 @@ class Run:
         self.learner.net.eval()
         with torch.inference_mode():
             random = torch.Generator().manual_seed(HELD_SEED)
-            losses = [float(self._loss([example], random)) for example in self.held]
+            losses = [float(self._loss([example], 0, random)) for example in self.held]
             if losses:
                 self.last["held"] = sum(losses) / len(losses)
             self.learner.family.pipe.to(_device())
@@ -185,7 +189,7 @@ class Run:
             except OSError as error:
                 raise cannot_write(error, self.out) from error
         for name, part in self.learner.family.pipe.components.items():
-            if isinstance(part, torch.nn.Module) and name != self.learner.family.part:
+            if isinstance(part, torch.nn.Module) and name not in self.learner.parts:
                 part.to("cpu")
 
     def _write(self, done: int) -> None:
@@ -297,6 +301,16 @@ def _prepare(out: Path, recipe: BrickRecipe, data: Path, resume: bool) -> None:
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"cannot write: {error.strerror}", where=str(out), code="cannot_write") from None
+
+
+def _learner(family: Any) -> Learner:
+    from lego.rl.bricks.learner import Learner
+
+    if not family.recipe.joint:
+        return Learner(family)
+    from lego.rl.bricks.joint import JointLearner
+
+    return JointLearner(family)
 
 
 def _tell(

@@ -5,7 +5,9 @@ The card in it is the tool; its network is declared so that the pool loads it, h
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,7 +18,7 @@ import numpy as np
 from PIL import Image as Pillow
 from pydantic import Field
 
-from lego.core.brick_card import ADAPTER, DIPTYCH, MODEL, BrickCard
+from lego.core.brick_card import ADAPTER, DIPTYCH, MODEL, READER, BrickCard
 from lego.core.codec import Pixels
 from lego.core.errors import ToolDefinitionError
 from lego.core.networks import Network
@@ -103,12 +105,23 @@ def _network(card: BrickCard, folder: Path) -> Network:
 
 def _loaded(brick: Path, card: BrickCard, folder: Path, device: str, precision: str) -> Painter:
     """The pipeline of a brick, on a device."""
-    pipe = open_pipe(folder, precision)
+    pipe = open_pipe(folder, precision, card.pipeline)
     if card.base:
         merge(pipe, brick / ADAPTER)
+    if (brick / READER).is_dir():
+        _merge_reader(pipe, brick / READER)
     painter = brick_painter(pipe, card)
     painter.to(device)
     return painter
+
+
+def _merge_reader(pipe: Any, folder: Path) -> None:
+    """Merge what the network that reads the words has learned into it."""
+    peft: Any = importlib.import_module("peft")
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks transformers 5.24 for things by their old names
+        warnings.filterwarnings("ignore", message=".*_checkpointing.*", category=FutureWarning)
+        pipe.text_encoder = peft.PeftModel.from_pretrained(pipe.text_encoder, folder).merge_and_unload()
 
 
 def _function(card: BrickCard, network: Network | None = None) -> Callable[..., Image]:

@@ -179,8 +179,8 @@ def load_painter(folder: Path, device: str, precision: str) -> Painter:
     return painter
 
 
-def open_pipe(folder: Path, precision: str) -> Any:
-    """Return the pipeline in a folder as it is; errors as `load_painter`."""
+def open_pipe(folder: Path, precision: str, kind: str = "DiffusionPipeline") -> Any:
+    """Return the pipeline in a folder as a class of diffusers, or as its own; errors as `load_painter`."""
     hide_broken_torchvision()
     import torch
     import transformers
@@ -192,7 +192,7 @@ def open_pipe(folder: Path, precision: str) -> Any:
     transformers.utils.logging.set_verbosity_error()  # else a line for every processor that needs no torchvision
     dtype = getattr(torch, precision)
     variant = "fp16" if any(folder.glob("*/*.fp16.safetensors")) else None
-    return diffusers.DiffusionPipeline.from_pretrained(
+    return getattr(diffusers, kind).from_pretrained(
         folder, dtype=dtype, variant=variant, local_files_only=True, **_looking(folder)
     )
 
