@@ -24,6 +24,7 @@ from lego.core.models import Pool
 from lego.core.signature import Context
 from lego.core.values import Image
 from lego.editor import Editor, brick_painter
+from lego.executor.contract import check
 from lego.rl import records
 from lego.rl.bricks import families, result, training
 from lego.rl.bricks.joint import JointLearner
@@ -382,6 +383,7 @@ def test_plain_words_call_a_brick_through_its_card(brick: Path) -> None:
     assert (done.image.pixels != before.pixels).mean() > 0.5
     masked = editor.edit(before, "dip the ball in blue", mask=mask, seed=1)
     assert (masked.image.pixels == before.pixels)[mask.pixels == 0].all()
+    assert check(tool, editor.pool) == []
     assert [row[0] for row in editor.pool.rows()] == [str(BrickCard.read(brick).base)]
 
 
