@@ -66,7 +66,7 @@ def autoencoder(pictures: Sequence[Image], steps: int, seed: int = 0, width: int
     diffusers: Any = importlib.import_module("diffusers")
     torch.manual_seed(seed)
     vae = diffusers.AutoencoderKL(
-        block_out_channels=(width, 2 * width, 2 * width), latent_channels=LATENTS, norm_num_groups=8, sample_size=SIZE,
+        block_out_channels=(width, 2 * width, 2 * width), latent_channels=LATENTS, norm_num_groups=2, sample_size=SIZE,
         layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
         mid_block_add_attention=False,
     )  # fmt: skip
@@ -159,12 +159,13 @@ def measure(tool: Any, held: Sequence[tuple[Image, Image, Mask]]) -> dict[str, f
 
 
 def sheet(held: Sequence[tuple[Image, Image, Mask]], path: Path) -> None:
-    """Draw rows: before, made, as it should be."""
+    """Draw rows: before, made, made with the ball's mask, as it should be."""
     from PIL import Image as Pillow
 
     asked = Editor(builder="rules")
-    rows = [[b.pixels, asked.edit(b, WORDS).image.pixels, a.pixels] for b, a, _ in held]
-    Pillow.fromarray(result.tiled(rows)).save(path, quality=88)
+    made = [[asked.edit(b, WORDS).image, asked.edit(b, WORDS, mask=mask).image] for b, _, mask in held]
+    rows = [[b.pixels, *(image.pixels for image in both), a.pixels] for (b, a, _), both in zip(held, made, strict=True)]
+    Pillow.fromarray(result.tiled(rows)).save(path)
 
 
 def main() -> None:
@@ -193,7 +194,7 @@ def main() -> None:
     found["seconds"] = {"all": round(time.monotonic() - begun)}
     print(json.dumps(found), flush=True)
     (given.out / "found.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    sheet(held[:6], given.out / "sheet.jpg")
+    sheet(held[:6], given.out / "sheet.png")
 
 
 if __name__ == "__main__":
