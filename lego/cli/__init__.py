@@ -13,7 +13,7 @@ import typer
 from lego import __version__
 from lego.cli.bench import bench
 from lego.cli.brick import STAGE as BRICK
-from lego.cli.brick import train_brick
+from lego.cli.brick import load_tools, train_brick
 from lego.cli.models import models
 from lego.cli.serve import mcp, serve
 from lego.cli.synth import synth
@@ -202,7 +202,7 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A file with @lego.too
 
     editor = _editor(None, None)
     broken = 0
-    for tool in _load(editor, file):
+    for tool in load_tools(editor.registry, file):
         faults = check(tool, editor.pool)
         broken += len(faults)
         print(f"{'ok  ' if not faults else 'FAIL'} {tool.line_of_prompt}")
@@ -291,17 +291,8 @@ def _editor(builder: str | None, files: list[Path] | None, progress: Progress | 
     settings = Settings.load({"builder": builder, **flags})
     editor = Editor(settings=settings, on_event=progress)
     for file in files or ():
-        _load(editor, file)
+        load_tools(editor.registry, file)
     return editor
-
-
-def _load(editor: Editor, path: Path) -> list[Tool[..., Any]]:
-    """Register the tools of a Python file, or the brick in a folder."""
-    if not path.is_dir():
-        return editor.registry.load(path)
-    from lego.tools import load_brick
-
-    return [load_brick(path)]
 
 
 def _box(text: str | None) -> tuple[float, float, float, float] | None:

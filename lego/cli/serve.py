@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lego.cli.brick import load_tools
 from lego.core.errors import SettingsError
 from lego.core.settings import Settings
 
@@ -123,7 +124,7 @@ def _editors(settings: Settings, builders: list[str], tools: list[Path], options
         named = [(name, name) for name in names]
     first = Editor(named[0][1], settings=replace(settings, max_megapixels=options.max_megapixels, metadata=False))
     for file in tools:
-        first.registry.load(file)
+        load_tools(first.registry, file)
     return {named[0][0]: first, **{name: first.twin(open_builder(source)) for name, source in named[1:]}}
 
 

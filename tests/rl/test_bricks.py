@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,8 @@ def _raise(error: Exception, *args: Any, **more: Any) -> None:
 def test_recipes_that_ship_are_whole_and_wrong_ones_are_told(tmp_path: Path, models: Path) -> None:
     for name in names(FOLDER):
         BrickRecipe.load(name)
+    page = (Path(__file__).parents[2] / "docs" / "train-a-brick.md").read_text(encoding="utf-8")
+    BrickRecipe.model_validate(tomllib.loads(page.partition("```toml\n")[2].partition("```")[0]))
     good = brick_data.recipe(models, "sd3").model_dump()
 
     def fails(why: str, **changes: Any) -> None:
@@ -388,7 +391,9 @@ def test_plain_words_call_a_brick_through_its_card(brick: Path) -> None:
 
 
 @pytest.mark.usefixtures("forgetful")
-def test_slots_of_the_prompt_become_parameters(brick: Path, tmp_path: Path) -> None:
+def test_slots_of_the_prompt_become_parameters_and_the_thing_becomes_the_mask(
+    brick: Path, tmp_path: Path, photos: Path
+) -> None:
     card = json.loads((brick / FILE).read_text())
     changed = {
         "name": "drench",
@@ -405,6 +410,12 @@ def test_slots_of_the_prompt_become_parameters(brick: Path, tmp_path: Path) -> N
     before, _, _ = brick_data.pair(7)
     plan = Editor(builder="rules").plan(before, "drench in green")
     assert plan.workflow.steps[0].args["color"] == "green"
+    thing = {"name": "drench", "mask": "thing", "mask_needed": True, "phrases": {"drench {target}": {}}}
+    _copied(brick, tmp_path, card | thing)
+    load_brick(tmp_path)
+    steps = Editor(builder="rules").plan(photos / "coffee.png", "drench the red cup").workflow.steps
+    assert [step.tool for step in steps] == ["segment", "drench"]
+    assert steps[1].args["mask"] == "$s1"
 
 
 @pytest.mark.usefixtures("forgetful")

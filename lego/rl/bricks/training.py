@@ -205,7 +205,10 @@ class Run:
         from lego.rl.stage import metrics_of
 
         lines = [line for line in metrics_of(self.out) if line["step"] <= start]
-        (self.out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        try:
+            (self.out / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(error, self.out) from error
         self.last = {n: v for n, v in lines[-1].items() if n not in ("step", "seconds")} if lines else {}
 
     def _save(self, done: int) -> None:
@@ -293,7 +296,7 @@ def _prepare(out: Path, recipe: BrickRecipe, data: Path, resume: bool) -> None:
     if path.exists() and not resume:
         hint = "go on with it by --resume, or choose another folder by --out"
         raise TrainingError("a brick was begun here before", where=str(out), hint=hint, code="begun")
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(facts)):
+    if path.exists() and not _same(path, facts):
         hint = "take the recipe and the data of the beginning, or begin anew with another --out"
         raise TrainingError("this run was begun otherwise", where=str(path), hint=hint, code="other_recipe")
     try:
@@ -301,6 +304,13 @@ def _prepare(out: Path, recipe: BrickRecipe, data: Path, resume: bool) -> None:
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"cannot write: {error.strerror}", where=str(out), code="cannot_write") from None
+
+
+def _same(path: Path, facts: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(facts)))
+    except (OSError, ValueError):
+        return False
 
 
 def _learner(family: Any) -> Learner:
