@@ -66,7 +66,7 @@ def autoencoder(pictures: Sequence[Image], steps: int, seed: int = 0, width: int
     diffusers: Any = importlib.import_module("diffusers")
     torch.manual_seed(seed)
     vae = diffusers.AutoencoderKL(
-        block_out_channels=(width, 2 * width, 2 * width), latent_channels=LATENTS, norm_num_groups=2, sample_size=SIZE,
+        block_out_channels=(width, 2 * width, 2 * width), latent_channels=LATENTS, norm_num_groups=8, sample_size=SIZE,
         layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
         mid_block_add_attention=False,
     )  # fmt: skip

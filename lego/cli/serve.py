@@ -25,7 +25,7 @@ BESIDE = ("nano", "rules")  # builders that cost nothing, offered beside the def
 Builders = Annotated[
     list[str] | None, typer.Option("--builder", help="Who may plan: NAME or NAME=SOURCE; the first is the default.")
 ]
-Tools = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
+Tools = Annotated[list[Path] | None, typer.Option("--tools", help="Your own tools: a Python file, or a brick.")]
 Host = Annotated[str, typer.Option(help="Where to listen; beyond this machine only with keys.")]
 Port = Annotated[int, typer.Option(min=0, max=65535)]
 KeyFile = Annotated[Path | None, typer.Option(help="File of hashed keys; without one nobody needs a key.")]
