@@ -302,3 +302,28 @@ def test_a_key_is_made_once_and_an_open_door_is_refused(tmp_path: Path) -> None:
         (["--database", "nothing://x", "--data", str(tmp_path), "--no-studio"], "the database cannot be opened"),
     ):
         refused(lego("serve", *arguments), says)
+
+
+def test_a_brick_is_trained_on_the_command_line_and_used_by_its_folder(tmp_path: Path) -> None:
+    from tests.rl import brick_data
+    from tests.tools.neural import toys
+
+    model = toys.save("instruct-pix2pix", tmp_path)
+    data = brick_data.write(tmp_path / "pairs", 2)
+    recipe = tmp_path / "blue.toml"
+    recipe.write_text(
+        f'name = "blue"\nfamily = "instruct-pix2pix"\nmodel = "{model}"\nsize = 64\nsteps = 1\nlr = 1e-3\n'
+        'precision = "fp32"\ninfer_steps = 2\n[lora]\nrank = 2\n[card]\nname = "dip_in_blue"\n'
+        'sentence = "Dip the ball in blue paint."\nphrases = { "dip the ball in blue" = {} }\nprompt = "blue"\n'
+    )
+    refused(lego("train", "brick", "--data", data), "--recipe", "needs it")
+    refused(lego("train", "brick", "--recipe", recipe), "--data", "needs it")
+    made = lego("train", "brick", "--recipe", recipe, "--data", data, "--out", tmp_path / "run")
+    assert made.returncode == 0, made.stderr
+    assert f'lego edit photo.jpg "dip the ball in blue" --tools {tmp_path / "run" / "brick"}' in made.stdout
+    words = ("dip the ball in blue", "--tools", tmp_path / "run" / "brick", "--builder", "rules")
+    done = lego("edit", data / "0-a.png", *words, "-o", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    assert "dip_in_blue(image=$image)" in done.stdout
+    assert Image.open(tmp_path / "out.png").size == (64, 64)
+    refused(lego("edit", data / "0-a.png", "blue", "--tools", data), "brick.json")

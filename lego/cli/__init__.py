@@ -12,6 +12,8 @@ import typer
 
 from lego import __version__
 from lego.cli.bench import bench
+from lego.cli.brick import STAGE as BRICK
+from lego.cli.brick import load_tools, train_brick
 from lego.cli.models import models
 from lego.cli.serve import mcp, serve
 from lego.cli.synth import synth
@@ -60,7 +62,7 @@ BoxText = Annotated[
     str | None, typer.Option("--box", help="Where to edit: x0,y0,x1,y1 in pixels.", metavar="X0,Y0,X1,Y1")
 ]
 References = Annotated[list[Path] | None, typer.Option("--reference", help="A further picture; may be given again.")]
-ToolFiles = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
+ToolFiles = Annotated[list[Path] | None, typer.Option("--tools", help="Your own tools: a Python file, or a brick.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="0 to 2^32 - 1; the same seed gives the same bytes.")]
 BuilderName = Annotated[str | None, typer.Option("--builder", help="Who plans; `lego doctor` shows the default.")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="Write a page with the picture of every step.")]
@@ -194,13 +196,13 @@ def show_tool(name: Annotated[str, typer.Argument(help="The tool's name.")], fil
 
 
 @tools.command("check")
-def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @lego.tool functions.")]) -> None:
+def check_tools(file: Annotated[Path, typer.Argument(help="A file with @lego.tool functions, or a brick.")]) -> None:
     """Check tools of your own against the contract that every tool keeps."""
     from lego.executor.contract import check
 
     editor = _editor(None, None)
     broken = 0
-    for tool in editor.registry.load(file):
+    for tool in load_tools(editor.registry, file):
         faults = check(tool, editor.pool)
         broken += len(faults)
         print(f"{'ok  ' if not faults else 'FAIL'} {tool.line_of_prompt}")
@@ -216,21 +218,24 @@ def check_tools(file: Annotated[Path, typer.Argument(help="A Python file with @l
 
 @app.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="reason, sft, grpo-gt, grpo-free, all (but reason), or export.")] = "all",
-    recipe: Annotated[str, typer.Option("--recipe", help="The name of a recipe, or a TOML file.")] = "nano",
+    stage: Annotated[str, typer.Argument(help="sft, grpo-gt, grpo-free, all of these; reason; export; brick.")] = "all",
+    recipe: Annotated[str | None, typer.Option("--recipe", help="A recipe's name, or a TOML file; else nano.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Of a brick: the folder of its pairs.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder of the run.")] = Path("run"),
     scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
     smoke: Annotated[bool, typer.Option("--smoke", help="Go through with a few steps of each stage.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     tools: ToolFiles = None,
 ) -> None:
-    """Train a builder: to think and judge; by imitation; by reinforcement with truth, and without. Or export it."""
+    """Train a builder (to think and judge; by imitation; by reinforcement with truth, and without), or a brick."""
     from lego.rl import school
     from lego.rl.recipe import Recipe
 
     if stage == "export":
         return print(f"wrote {school.export(out)}")
-    made = Recipe.load(recipe).scaled(scale)
+    if stage == BRICK:
+        return train_brick(recipe, data, out, scale, smoke, resume)
+    made = Recipe.load(recipe or "nano").scaled(scale)
     registry, stages = _editor(None, tools).registry, school.stages_of(stage)
     with Progress(False) as bar:
         made = made.smoke() if smoke else made
@@ -286,7 +291,7 @@ def _editor(builder: str | None, files: list[Path] | None, progress: Progress | 
     settings = Settings.load({"builder": builder, **flags})
     editor = Editor(settings=settings, on_event=progress)
     for file in files or ():
-        editor.registry.load(file)
+        load_tools(editor.registry, file)
     return editor
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lego.cli.brick import load_tools
 from lego.core.errors import SettingsError
 from lego.core.settings import Settings
 
@@ -39,7 +40,7 @@ RoundsCount = Annotated[
 CriticName = Annotated[str | None, typer.Option("--critic", help="Who judges between the rounds.")]
 Again = Annotated[bool, typer.Option("--again", help="Try again what did not succeed.")]
 BuilderName = Annotated[str | None, typer.Option("--builder", help="Who plans; `lego doctor` shows the default.")]
-ToolFiles = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
+ToolFiles = Annotated[list[Path] | None, typer.Option("--tools", help="Your own tools: a Python file, or a brick.")]
 
 
 @bench.command()
@@ -300,7 +301,7 @@ def _editor(settings: Settings, files: list[Path] | None) -> Editor:
 
     editor = Editor(settings=settings)
     for file in files or ():
-        editor.registry.load(file)
+        load_tools(editor.registry, file)
     return editor
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lego.cli.brick import load_tools
 from lego.core.errors import SettingsError
 from lego.core.settings import Settings
 
@@ -24,7 +25,7 @@ BESIDE = ("nano", "rules")  # builders that cost nothing, offered beside the def
 Builders = Annotated[
     list[str] | None, typer.Option("--builder", help="Who may plan: NAME or NAME=SOURCE; the first is the default.")
 ]
-Tools = Annotated[list[Path] | None, typer.Option("--tools", help="A Python file with tools of your own.")]
+Tools = Annotated[list[Path] | None, typer.Option("--tools", help="Your own tools: a Python file, or a brick.")]
 Host = Annotated[str, typer.Option(help="Where to listen; beyond this machine only with keys.")]
 Port = Annotated[int, typer.Option(min=0, max=65535)]
 KeyFile = Annotated[Path | None, typer.Option(help="File of hashed keys; without one nobody needs a key.")]
@@ -123,7 +124,7 @@ def _editors(settings: Settings, builders: list[str], tools: list[Path], options
         named = [(name, name) for name in names]
     first = Editor(named[0][1], settings=replace(settings, max_megapixels=options.max_megapixels, metadata=False))
     for file in tools:
-        first.registry.load(file)
+        load_tools(first.registry, file)
     return {named[0][0]: first, **{name: first.twin(open_builder(source)) for name, source in named[1:]}}
 
 

@@ -89,6 +89,12 @@ class Pool:
         """Bytes by device."""
         return self._budgets() if callable(self._budgets) else self._budgets
 
+    def folder(self, network: Network) -> Path | None:
+        """Return the folder of a network's weights, or None if they are not here."""
+        if network.folder:
+            return network.folder if network.folder.is_dir() else None
+        return self.find(network.name)
+
     def place(self, network: Network, device: str | None = None) -> Place:
         """Choose where a network runs: whole on an accelerator, streamed through one, or on the processor.
 
@@ -170,7 +176,7 @@ class Pool:
 
     def _weights(self, network: Network) -> str:
         """What tells the files of a network from others that lay there before."""
-        folder = self.find(network.name)
+        folder = self.folder(network)
         return f"{network.name} {folder.stat().st_mtime_ns}" if folder else network.name
 
     def _check_together(self, turn: _Turn) -> None:
@@ -323,7 +329,7 @@ class Pool:
             if resident.net is not None:
                 resident.net.to(place.device)
             else:
-                folder = self.find(network.name)
+                folder = self.folder(network)
                 if folder is None:
                     hint = f"run `lego models pull {network.name}`"
                     raise StepError(f"the weights of '{network.name}' are not here", hint=hint, code="no_weights")

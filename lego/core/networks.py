@@ -27,6 +27,9 @@ class Network:
         streams: has what ``load`` gives a method ``stream(device)``: weights stay in the memory of the machine, and go
             through an accelerator layer by layer? So it is run where it does not fit whole.
         modules: importable ones that ``load`` needs, if its tools do not need them anyway.
+        folder: of its weights, where they are not among the others under its name.
+        variant: what ``load`` makes of the weights, if it is something of its own: it tells networks from the same
+            weights apart.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Network:
     shared: bool = False
     streams: bool = False
     modules: tuple[str, ...] = ()
+    folder: Path | None = None
+    variant: str = ""
 
     def room(self, precision: str) -> int:
         """Return the bytes that its weights take, buffers and fragments included."""

@@ -66,7 +66,7 @@ class Engine:
         if self.missing:
             return f"needs {', '.join(self.missing)}"
         for network in self.needed.values():
-            if pool is None or pool.find(network.name) is None:
+            if pool is None or pool.folder(network) is None:
                 return f"needs the weights '{network.name}' (`lego models pull {network.name}`)"
             try:
                 place = pool.place(network)
@@ -397,7 +397,7 @@ def _fits(pool: Pool, network: Network) -> bool:
     if any(importlib.util.find_spec(name) is None for name in network.modules):
         return False
     try:
-        return pool.find(network.name) is not None and bool(pool.place(network))
+        return pool.folder(network) is not None and bool(pool.place(network))
     except StepError:
         return False
 

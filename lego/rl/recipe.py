@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -13,14 +13,17 @@ from lego.core.errors import RecipeError
 
 FOLDER = Path(__file__).parent / "recipes"
 INSTRUCTIONS = "instructions"  # the source of data that never ends; any other is a folder or a .parquet file
+Kind = TypeVar("Kind", bound=BaseModel)
 SMOKE = {"size": "micro", "workers": 0}  # of a model that is built from scratch: the least that has all its parts
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A table of a recipe."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Data(_Part):
+class Data(Part):
     """Where tasks come from.
 
     Attributes:
@@ -45,14 +48,14 @@ class Data(_Part):
     look: float = Field(default=0, ge=0, lt=1)
 
 
-class Judging(_Part):
+class Judging(Part):
     """Who judges plans without ground truth: an OpenAI-compatible server; none uses back-translation."""
 
     url: str
     model: str
 
 
-class Stage(_Part):
+class Stage(Part):
     """What all stages have.
 
     Attributes:
@@ -146,14 +149,14 @@ class Reason(Stage):
         return data
 
 
-class Evaluation(_Part):
+class Evaluation(Part):
     """An exam: the share of so many held-out tasks that are planned as meant, greedy under the grammar."""
 
     data: Data = Data(split="val")
     count: int = Field(default=300, ge=1)
 
 
-class Lora(_Part):
+class Lora(Part):
     """Low-rank adapters; they are merged into the model when a stage is done."""
 
     rank: int = Field(default=16, ge=1)
@@ -162,7 +165,7 @@ class Lora(_Part):
     targets: str | list[str] = "all-linear"
 
 
-class Vllm(_Part):
+class Vllm(Part):
     """Roll out with vLLM and without the grammar, inside the trainer's processes or on a server."""
 
     mode: Literal["colocate", "server"] = "colocate"
@@ -170,7 +173,7 @@ class Vllm(_Part):
     url: str = ""
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """A training run.
 
     Attributes:
@@ -218,18 +221,7 @@ class Recipe(_Part):
         Raises:
             RecipeError: there is none, or it has a wrong value or an unknown key.
         """
-        path = Path(name)
-        if path.suffix != ".toml":
-            path = FOLDER / f"{name}.toml"
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            hint = f"a file ending in .toml, or one of {', '.join(names())}"
-            raise RecipeError(f"there is no recipe '{name}'", hint=hint, code="no_recipe") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise RecipeError(f"the recipe cannot be read: {error}", where=str(path), hint="it is TOML") from None
-        except ValidationError as error:
-            raise _told(error, path) from None
+        return load(cls, name, FOLDER)
 
     def scaled(self, factor: float) -> Recipe:
         """Return the recipe with its steps and counts times a factor, at least one of each that is not 0.
@@ -256,7 +248,7 @@ class Recipe(_Part):
         """Return a recipe that goes through its stages with two or three steps of few examples each."""
         short = {"save_every": 1, "accumulate": 1, "exam_every": 1}
         rl = {**short, "steps": 2, "prompts": 2, "group": 4, "minibatch": 0, "execute": True, "max_tokens": 48}
-        parts: dict[str, _Part] = {
+        parts: dict[str, Part] = {
             "sft": self.sft.model_copy(update={**short, "steps": 3, "batch": 8, "bucket": 1}),
             "grpo_gt": self.grpo_gt.model_copy(update=rl),
             "grpo_free": self.grpo_free.model_copy(update={**rl, "judge": None}),
@@ -273,31 +265,50 @@ class Recipe(_Part):
         return {**first, "sft": self.sft, "grpo_gt": self.grpo_gt, "grpo_free": self.grpo_free}
 
 
-def names() -> list[str]:
+def load(kind: type[Kind], name: str | Path, folder: Path) -> Kind:
+    """Read a recipe of a kind by its name in a folder, or from a file.
+
+    Raises:
+        RecipeError: there is none, or it has a wrong value or an unknown key.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = folder / f"{name}.toml"
+    try:
+        return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        hint = f"a file ending in .toml, or one of {', '.join(names(folder))}"
+        raise RecipeError(f"there is no recipe '{name}'", hint=hint, code="no_recipe") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"the recipe cannot be read: {error}", where=str(path), hint="it is TOML") from None
+    except ValidationError as error:
+        raise _told(error, path, kind) from None
+
+
+def names(folder: Path = FOLDER) -> list[str]:
     """Return the names of the recipes that come with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def _told(error: ValidationError, path: Path) -> RecipeError:
+def _told(error: ValidationError, path: Path, kind: type[BaseModel]) -> RecipeError:
     """Every fault in one sentence; unknown keys with the nearest that exists."""
     said, hints = [], []
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            known = _keys(fault["loc"][:-1])
+            known = _keys(fault["loc"][:-1], kind)
             near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1, 0.4)
             said.append(f"there is no key '{key}'")
             hints.append(f"did you mean '{near[0]}'?" if near else f"known there: {', '.join(known)}")
         else:
             why = fault["msg"].removeprefix("Value error, ")
             said.append(f"'{key}': {why}" if key else why)
-            hints.append("docs/training.md lists the keys")
+            hints.append(f"{'docs/training.md' if kind is Recipe else 'docs/train-a-brick.md'} lists the keys")
     return RecipeError("; ".join(said), where=str(path), hint="; ".join(dict.fromkeys(hints)), code="bad_recipe")
 
 
-def _keys(path: tuple[Any, ...]) -> list[str]:
+def _keys(path: tuple[Any, ...], kind: type[BaseModel]) -> list[str]:
     """The keys that a table of the recipe may have."""
-    kind: type[BaseModel] = Recipe
     for name in path:
         found = kind.model_fields[str(name)].annotation
         options = [found, *getattr(found, "__args__", ())]

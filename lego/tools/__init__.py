@@ -40,3 +40,4 @@ from lego.tools.neural import describe as neural_describe
 from lego.tools.neural import fill as neural_fill  # engines of the tools above
 from lego.tools.neural import generate as neural_generate
 from lego.tools.neural import scale as neural_scale
+from lego.tools.neural.brick import load_brick as load_brick

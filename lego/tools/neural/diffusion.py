@@ -15,23 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image as Pillow
 
 from lego.core.codec import Pixels
 from lego.core.errors import RefusedError, StepError
+from lego.core.frames import Frame, surroundings
 from lego.core.processors import has_torchvision, hide_broken_torchvision, load_processor
 from lego.core.signature import Context
-from lego.core.values import Mask
 from lego.tools.finders.regions import Bools
 
 LORAS = "loras"  # folder beside the weights: adapters in it are merged into them, in the order of their names
-LEAST = 64  # px of a side: below, a latent picture has no room for the layers
-LONGEST = 2.0  # times the trained side: a strip is shown narrower rather than longer
-MARGIN = 0.5  # of a hole's longer side, that is shown around it each way; at least MARGIN_MIN px
-MARGIN_MIN = 32
-OVERLAP = 6  # px, as shown: what is painted goes on under the edge of the hole, so that no seam is seen
 SOFT = 1.5  # times the pixels that were painted: enlarging to more is seen
 LATIN = ("LATIN", "DIGIT")  # what the names of the letters of English and its loanwords begin with
 
@@ -60,6 +54,7 @@ _QWEN = Habits(1024, 16, 40, {"true_cfg_scale": 4.0, "negative_prompt": " "}, en
 FAMILIES: dict[str, Habits] = {
     "StableDiffusionInpaintPipeline": _SD,
     "StableDiffusionXLInpaintPipeline": Habits(1024, 8, 30, {"guidance_scale": 7.5}),
+    "StableDiffusion3InpaintPipeline": Habits(1024, 16, 28, {"guidance_scale": 7.0}),
     "FluxFillPipeline": Habits(1024, 16, 30, {"guidance_scale": 30.0, "max_sequence_length": 512}),
     "QwenImageInpaintPipeline": _QWEN,
     "StableDiffusionInstructPix2PixPipeline": Habits(512, 8, 30, {"guidance_scale": 7.5, "image_guidance_scale": 1.5}),
@@ -69,55 +64,23 @@ FAMILIES: dict[str, Habits] = {
 }
 
 
-@dataclass(frozen=True)
-class Frame:
-    """How a crop is shown: scaled to about the area that the pipeline knows, then mirrored on to sides that it takes.
-
-    Attributes:
-        size: of the crop, height and width in px.
-        shown: as scaled.
-        padded: as handed over.
-    """
-
-    size: tuple[int, int]
-    shown: tuple[int, int]
-    padded: tuple[int, int]
-
-    @classmethod
-    def of(cls, size: tuple[int, int], side: int, multiple: int) -> Frame:
-        """Return the frame for a crop and a side in px whose square is the area that is known."""
-        height, width = size
-        scale = min(side / math.sqrt(height * width), LONGEST * side / max(size))
-        shown = max(1, round(height * scale)), max(1, round(width * scale))
-        padded = tuple(max(LEAST, -(-one // multiple) * multiple) for one in shown)
-        return cls(size, shown, (padded[0], padded[1]))
-
-    def show(self, array: Pixels) -> Pixels:
-        """Return a crop as it is handed over."""
-        low, right = self.padded[0] - self.shown[0], self.padded[1] - self.shown[1]
-        return np.asarray(cv2.copyMakeBorder(_scaled(array, self.shown), 0, low, 0, right, cv2.BORDER_REFLECT))
-
-    def back(self, made: Pixels) -> Pixels:
-        """Return what came out, as the crop was."""
-        return _scaled(made[: self.shown[0], : self.shown[1]], self.size)
-
-
 class Painter:
     """A pipeline, asked in the one way.
 
     Args:
         pipe: of a class in `FAMILIES`.
+        habits: of its own; None for those of its family.
 
     Raises:
         StepError: of another class.
     """
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, pipe: Any, habits: Habits | None = None) -> None:
         name = type(pipe).__name__
         if name not in FAMILIES:
             hint = f"known are {', '.join(FAMILIES)}"
             raise StepError(f"nothing here knows how to ask a {name}", hint=hint, code="bad_weights")
-        self.pipe, self.habits = pipe, FAMILIES[name]
+        self.pipe, self.habits = pipe, habits or FAMILIES[name]
         self.accepted = frozenset(inspect.signature(pipe.__call__).parameters)
         pipe.set_progress_bar_config(disable=True)
 
@@ -154,12 +117,13 @@ class Painter:
             hint = "say in English what is to be seen"
             raise RefusedError(f"this network reads English, not '{prompt}'", hint=hint, code="language")
         whole = pixels.shape[:2]
-        x0, y0, x1, y1 = _surroundings(hole) if hole is not None else (0, 0, whole[1], whole[0])
+        x0, y0, x1, y1 = surroundings(hole) if hole is not None else (0, 0, whole[1], whole[0])
+        cut = None if hole is None else hole[y0:y1, x0:x1]
         side = min(self.habits.side, context.tile or self.habits.side)
         frame = Frame.of((y1 - y0, x1 - x0), side, self.habits.multiple)
         asked: dict[str, Any] = {"prompt": prompt, "image": Pillow.fromarray(frame.show(pixels[y0:y1, x0:x1]))}
         if "mask_image" in self.accepted:
-            asked |= {"mask_image": _under(frame, hole, (y0, y1, x0, x1)), "strength": strength}
+            asked |= {"mask_image": Pillow.fromarray(frame.under(cut)), "strength": strength}
         made = np.array(pixels)
         made[y0:y1, x0:x1] = frame.back(self._asked(asked, frame.padded, context))
         return made, tuple(self._notes(prompt, frame))
@@ -207,6 +171,16 @@ def load_painter(folder: Path, device: str, precision: str) -> Painter:
         OSError, ValueError: the folder does not hold one, or an adapter does not fit it.
         StepError: it is one that nothing here knows how to ask.
     """
+    pipe = open_pipe(folder, precision)
+    painter = Painter(pipe)
+    for file in sorted((folder / LORAS).glob("*.safetensors")):
+        merge(pipe, file)
+    pipe.to(device)
+    return painter
+
+
+def open_pipe(folder: Path, precision: str, kind: str = "DiffusionPipeline") -> Any:
+    """Return the pipeline in a folder as a class of diffusers, or as its own; errors as `load_painter`."""
     hide_broken_torchvision()
     import torch
     import transformers
@@ -218,16 +192,16 @@ def load_painter(folder: Path, device: str, precision: str) -> Painter:
     transformers.utils.logging.set_verbosity_error()  # else a line for every processor that needs no torchvision
     dtype = getattr(torch, precision)
     variant = "fp16" if any(folder.glob("*/*.fp16.safetensors")) else None
-    pipe = diffusers.DiffusionPipeline.from_pretrained(
+    return getattr(diffusers, kind).from_pretrained(
         folder, dtype=dtype, variant=variant, local_files_only=True, **_looking(folder)
     )
-    painter = Painter(pipe)
-    for file in sorted((folder / LORAS).glob("*.safetensors")):
-        pipe.load_lora_weights(folder / LORAS, weight_name=file.name, local_files_only=True)
-        pipe.fuse_lora()
-        pipe.unload_lora_weights()
-    pipe.to(device)
-    return painter
+
+
+def merge(pipe: Any, adapter: Path) -> None:
+    """Merge an adapter's file into the weights of a pipeline."""
+    pipe.load_lora_weights(adapter.parent, weight_name=adapter.name, local_files_only=True)
+    pipe.fuse_lora()
+    pipe.unload_lora_weights()
 
 
 def _looking(folder: Path) -> dict[str, Any]:
@@ -235,30 +209,6 @@ def _looking(folder: Path) -> dict[str, Any]:
     if has_torchvision() or not (folder / "processor").is_dir():
         return {}
     return {"processor": load_processor(folder / "processor", "qwen2_5_vl")}
-
-
-def _surroundings(hole: Bools) -> tuple[int, int, int, int]:
-    """The box of a hole and what is around it: left, top, right, bottom."""
-    height, width = hole.shape
-    box = Mask(hole).box
-    assert box is not None
-    x0, y0, x1, y1 = box
-    room = max(MARGIN_MIN, round(MARGIN * max(x1 - x0, y1 - y0)))
-    return max(0, x0 - room), max(0, y0 - room), min(width, x1 + room), min(height, y1 + room)
-
-
-def _under(frame: Frame, hole: Bools | None, crop: tuple[int, int, int, int]) -> Pillow.Image:
-    """A hole as it is handed over, a little wider than it is; white is where to paint."""
-    if hole is None:
-        return Pillow.new("L", frame.padded[::-1], 255)
-    y0, y1, x0, x1 = crop
-    covered = (frame.show(hole[y0:y1, x0:x1].astype(np.uint8) * 255) > 0).astype(np.uint8)
-    return Pillow.fromarray(255 * cv2.dilate(covered, np.ones((2 * OVERLAP + 1, 2 * OVERLAP + 1), np.uint8)))
-
-
-def _scaled(array: Pixels, size: tuple[int, int]) -> Pixels:
-    way = cv2.INTER_AREA if size[1] < array.shape[1] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(array, size[::-1], interpolation=way), np.uint8)
 
 
 def _is_latin(text: str) -> bool:

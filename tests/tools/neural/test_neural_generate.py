@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lego.core import frames
 from lego.core.errors import CancelledError, RefusedError, StepError
 from lego.core.memory import CPU
 from lego.core.models import Pool
@@ -206,16 +207,16 @@ def test_what_is_withheld_or_no_number_is_no_picture(pools: dict[str, Pool], mon
 def test_a_hole_is_seen_with_its_surroundings_and_painted_a_little_beyond_its_edge() -> None:
     hole = np.zeros((400, 600), np.bool_)
     hole[100:150, 300:400] = True
-    assert diffusion._surroundings(hole) == (250, 50, 450, 200)
-    frame = diffusion.Frame.of((150, 200), 512, 8)
+    assert frames.surroundings(hole) == (250, 50, 450, 200)
+    frame = frames.Frame.of((150, 200), 512, 8)
     assert frame.shown == (443, 591)
     assert frame.padded == (448, 592)
-    handed = np.asarray(diffusion._under(frame, hole, (50, 200, 250, 450)))
+    handed = frame.under(hole[50:200, 250:450])
     assert handed.shape == frame.padded
     rows, columns = np.nonzero(handed)
     scale = 443 / 150
-    assert abs(rows.min() - (50 * scale - diffusion.OVERLAP)) <= 4
-    assert abs(columns.max() - (150 * scale + diffusion.OVERLAP)) <= 4
+    assert abs(rows.min() - (50 * scale - frames.OVERLAP)) <= 4
+    assert abs(columns.max() - (150 * scale + frames.OVERLAP)) <= 4
 
 
 def test_a_large_picture_is_said_to_come_out_softer(pools: dict[str, Pool]) -> None:

@@ -1,0 +1,52 @@
+"""Pairs and recipes that tests of bricks share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lego.core.values import Image, Mask
+from lego.rl import scenes
+from lego.rl.bricks.recipe import BrickRecipe
+
+CARD: dict[str, Any] = {
+    "name": "dip_in_blue",
+    "sentence": "Dip the ball in blue paint.",
+    "phrases": {"dip the ball in blue": {}},
+    "mask": "area",
+    "prompt": "the ball is blue",
+}
+
+
+def pair(seed: int, size: tuple[int, int] = (64, 64)) -> tuple[Image, Image, Mask]:
+    """A scene, the same with its first thing in blue, and where that is."""
+    scene = scenes.make(seed, 2, 4)
+    drawn = scenes.render(scene, size)
+    return drawn.image, scenes.render(scene.recolored(0, "blue"), size).image, drawn.masks[0]
+
+
+def write(folder: Path, count: int, masks: bool = False, size: tuple[int, int] = (64, 64)) -> Path:
+    """Write pairs as a plain folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for seed in range(count):
+        before, after, mask = pair(seed, size)
+        row = {"before": f"{seed}-a.png", "after": f"{seed}-b.png", "words": "the ball is blue"}
+        before.save(folder / row["before"])
+        after.save(folder / row["after"])
+        if masks:
+            row["mask"] = f"{seed}-m.png"
+            mask.save(folder / row["mask"])
+        lines.append(json.dumps(row) + "\n")
+    (folder / "pairs.jsonl").write_text("".join(lines))
+    return folder
+
+
+def recipe(model: Path, family: str, **more: Any) -> BrickRecipe:
+    """A short recipe for a toy."""
+    given: dict[str, Any] = {
+        "name": "toy", "model": str(model), "family": family, "card": CARD, "size": 64, "steps": 3, "lr": 1e-3,
+        "precision": "fp32", "infer_steps": 2, "warmup": 0.0, "lora": {"rank": 4, "alpha": 8},
+    }  # fmt: skip
+    return BrickRecipe.model_validate(given | more)
