@@ -1,7 +1,7 @@
 """Train a brick from scratch and use it: a small latent editor learns to make balls blue, is saved, loaded as a tool,
 and called in plain words. Prints what it measures.
 
-    python benchmarks/brick.py OUT                 # about a quarter of an hour on one core
+    python benchmarks/brick.py OUT                 # about half an hour on a busy core
     python benchmarks/brick.py OUT --steps 300     # a rough one
 
 All is small and starts from random weights: the autoencoder (trained here, on the same scenes), the U-Net, and a text
