@@ -27,23 +27,7 @@ from lego.builder.patterns import Pattern, numeric, patterns_of
 from lego.core.registry import Tool
 from lego.core.signature import Param
 
-ENDS = {
-    ";",
-    ".",
-    "!",
-    "?",
-    "。",
-    "；",
-    "！",
-    "？",
-    "\n",
-    "then",
-    "然后",
-    "接着",
-    "最后",
-    "finally",
-    "afterwards",
-}  # of a wish
+ENDS = frozenset((*".;!?。；！？\n", "then", "然后", "接着", "最后", "finally", "afterwards"))  # of a wish
 PRONOUNS = {"it", "them", "this", "that", "它", "它们"}
 NAMED = 12  # score of a number beside its parameter's own name: "3 levels" belongs to the tool that has levels
 

@@ -218,11 +218,14 @@ def lab_of(color: str) -> Plane:
 
 def sane(image: Image) -> bool:
     """Is it a picture: neither all but constant, nor nearly all black or white?"""
-    pixels = _small(image.pixels, SIDE)
+    return not degenerate(_small(image.pixels, SIDE))
+
+
+def degenerate(pixels: NDArray[np.uint8]) -> bool:
+    """Are pixels (H x W x 3) all but constant, or nearly all black or white?"""
     if int(pixels.max()) - int(pixels.min()) < FLAT:
-        return False
-    black, white = (pixels.max(-1) < FLAT).mean(), (pixels.min(-1) > 255 - FLAT).mean()
-    return bool(max(black, white) <= EXTREME)
+        return True
+    return bool(max((pixels.max(-1) < FLAT).mean(), (pixels.min(-1) > 255 - FLAT).mean()) > EXTREME)
 
 
 def touched(pair: Pair) -> tuple[int, int, int, int] | None:

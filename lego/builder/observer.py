@@ -7,7 +7,9 @@ Where the rules do not understand the words, or nothing can be measured, the ver
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -303,14 +305,12 @@ def _reshaped(deed: Deed, review: Review) -> Check:
 
 def _spilled(deeds: Sequence[Deed], pair: Pair) -> float:
     """Share of the pixels away from all places that changed; 0 where an edit may be anywhere."""
-    places = [deed.place for deed in deeds]
-    if not deeds or any(deed.place is None or (deed.tool.scope != "local" and deed.kind != "text") for deed in deeds):
+    places = [
+        deed.place for deed in deeds if deed.place is not None and (deed.tool.scope == "local" or deed.kind == "text")
+    ]
+    if not deeds or len(places) < len(deeds):
         return 0.0
-    union = next(iter(places))
-    assert union is not None
-    for place in places[1:]:
-        assert place is not None
-        union = union | place
+    union = functools.reduce(operator.or_, places)
     grows = [float(deed.step.args.get("grow", p.default)) for deed in deeds if (p := deed.tool.param("grow"))]
     reach = round(ROOM * max(pair.before.size))
     reach += math.ceil(WIDENED * max(grows, default=0.0) * math.sqrt(union.share * union.pixels.size))

@@ -8,9 +8,8 @@ whatever comes is read and checked as if nothing had been promised.
 from __future__ import annotations
 
 import functools
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from lego.builder.frame import NAMED, from_pixels, seen, sides
 from lego.builder.planning import check_words
 from lego.builder.prompt import Json
 from lego.builder.rank import offered
-from lego.builder.served import TIMEOUT, Server, Unsupported, picture
+from lego.builder.served import TIMEOUT, Server, Unsupported, objects, picture
 from lego.builder.talker import Served, Talker
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.problems import VERSION
@@ -165,17 +164,3 @@ def _constraint(way: str, tools: tuple[Tool[..., Any], ...]) -> dict[str, Any]:
         choice = {"type": "function", "function": {"name": NAME}}
         return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
     return {"response_format": {"type": "json_object"}} if way == "json_object" else {}
-
-
-def objects(text: str) -> Iterator[dict[str, Any]]:
-    """Every JSON object in a text that is not inside another."""
-    decoder, at = json.JSONDecoder(), 0
-    while (at := text.find("{", at)) >= 0:
-        try:
-            data, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at += 1
-            continue
-        at = end
-        if isinstance(data, dict):
-            yield data

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,6 +196,24 @@ class Server:
             hint = f"{self.url}: is it OpenAI-compatible, and does the address end in /v1?"
             raise PlanError("the server gives no chat completion", hint=hint, code="bad_server") from None
         return Reply(text, choice.get("finish_reason") == "length", refusal)
+
+
+def objects(text: str, strict: bool = True) -> Iterator[dict[str, Any]]:
+    """Yield every JSON object in a model's words that is not inside another.
+
+    Args:
+        strict: refuse control characters in strings, as JSON does.
+    """
+    decoder, at = json.JSONDecoder(strict=strict), 0
+    while (at := text.find("{", at)) >= 0:
+        try:
+            data, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        at = end
+        if isinstance(data, dict):
+            yield data
 
 
 def picture(image: Pillow.Image, kind: str = "JPEG", **options: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from lego.builder.remote import objects
+from lego.builder.served import objects
 
 Outcome: TypeAlias = Literal["success", "refine", "failed", "missing"]
 HIGHEST = 10.0  # of a score; the lowest is 0

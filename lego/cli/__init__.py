@@ -13,8 +13,9 @@ import typer
 from lego import __version__
 from lego.cli.bench import bench
 from lego.cli.brick import STAGE as BRICK
-from lego.cli.brick import load_tools, train_brick
+from lego.cli.brick import train_brick
 from lego.cli.models import models
+from lego.cli.opening import editor_of, load_tools
 from lego.cli.serve import mcp, serve
 from lego.cli.synth import synth
 from lego.cli.terminal import Progress, console
@@ -286,13 +287,7 @@ def _fail(error: LegoError, code: int) -> NoReturn:
 
 
 def _editor(builder: str | None, files: list[Path] | None, progress: Progress | None = None, **flags: Any) -> Editor:
-    from lego.editor import Editor
-
-    settings = Settings.load({"builder": builder, **flags})
-    editor = Editor(settings=settings, on_event=progress)
-    for file in files or ():
-        load_tools(editor.registry, file)
-    return editor
+    return editor_of(Settings.load({"builder": builder, **flags}), files, on_event=progress)
 
 
 def _box(text: str | None) -> tuple[float, float, float, float] | None:

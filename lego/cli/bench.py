@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lego.cli.brick import load_tools
+from lego.cli.opening import editor_of
+from lego.cli.terminal import Progress
 from lego.core.errors import SettingsError
 from lego.core.settings import Settings
 
 if TYPE_CHECKING:
-    from lego.editor import Editor
     from lego.rl.bench.formulas import Mode
     from lego.rl.bench.items import Item
     from lego.rl.bench.smoke import Tried
@@ -55,7 +54,7 @@ def plan(
     """Count how many instructions a builder plans as their writers meant."""
     from lego.rl.bench import plan as planning
 
-    editor = _editor(Settings.load({"builder": builder}), tools)
+    editor = editor_of(Settings.load({"builder": builder}), tools)
     outcomes = list(planning.run(editor.builder, file, editor.registry))
     if as_json:
         for o in outcomes:
@@ -100,10 +99,10 @@ def run(
 
         plain(name, "--name")
     settings = Settings.load({"builder": builder, "seed": seed, "rounds": rounds, "critic": critic})
-    editor = None if baseline else _editor(settings, tools)
+    editor = None if baseline else editor_of(settings, tools)
     way = running.Way(editor, settings.seed, 0 if baseline else settings.rounds)
-    with _Bar() as bar:
-        counts = running.run(found, items, way, out, name=name, workers=workers, again=again, listen=bar)
+    with Progress(False, left=True) as bar:
+        counts = running.run(found, items, way, out, name=name, workers=workers, again=again, listen=bar.do)
     told = ", ".join(f"{count} {status}" for status, count in counts.items())
     print(f"{found.title}, {way.builder}: {told} of {len(items)} items, in {out}")
 
@@ -138,9 +137,9 @@ def score(
     home = running.home_of(found, results)
     texts = prompts.read(judge_prompts, found.prompts) if judge_prompts else prompts.Prompts(found.prompts)
     who = panel.judge_of(judge, found, texts, chosen, retries, temperature, seed)
-    with _Bar() as bar:
+    with Progress(False, left=True) as bar:
         whole, short, absent = scoring.score(
-            found, items, home, who, passes=passes, workers=workers, again=again, listen=bar
+            found, items, home, who, passes=passes, workers=workers, again=again, listen=bar.do
         )
     print(f"{found.title}, {who.name}: {whole} judged, {short} missing, {absent} not generated; {home / scoring.FILE}")
 
@@ -196,9 +195,9 @@ def smoke(
     for name, baseline in rows:
         flags = {"builder": "rules" if baseline else name, "rounds": rounds, "critic": critic}
         settings = Settings.load(flags)
-        with _Bar() as bar:
+        with Progress(False, left=True) as bar:
             listen = partial(_share, bar, count, name)
-            tried = list(trials.run(_editor(settings, tools), count, settings.rounds, baseline, listen))
+            tried = list(trials.run(editor_of(settings, tools), count, settings.rounds, baseline, listen))
         if as_json:
             for one in tried:
                 print(json.dumps({"builder": name, **asdict(one)}))
@@ -218,7 +217,7 @@ def rounds(
 
     print(f"critic '{critic}', {count} trials each, {loop.SHARE:.0%} of plans or results flawed")
     for where in loop.PLACES:
-        with _Bar() as bar:
+        with Progress(False, left=True) as bar:
             found = loop.run(registry, where, count, critic, seed, progress=partial(_share, bar, count, where))
         print(f"\n{loop.PLACES[where]}\n")
         print("\n".join(loop.summary(found).lines()))
@@ -227,8 +226,8 @@ def rounds(
     print("\n* never looked at while the critic's limits were set")
 
 
-def _share(bar: _Bar, total: int, name: str, share: float) -> None:
-    bar(round(share * total), total, name)
+def _share(bar: Progress, total: int, name: str, share: float) -> None:
+    bar.do(round(share * total), total, name)
 
 
 def _tell_trials(name: str, rows: list[tuple[str, int, int, int, int, int]], tried: Sequence[Tried]) -> None:
@@ -294,39 +293,3 @@ def _mode(name: str) -> Mode:
         if name == mode:
             return mode
     raise SettingsError(f"there is no mode '{name}'", where="--mode", hint=" or ".join(MODES), code="unknown_mode")
-
-
-def _editor(settings: Settings, files: list[Path] | None) -> Editor:
-    from lego.editor import Editor
-
-    editor = Editor(settings=settings)
-    for file in files or ():
-        load_tools(editor.registry, file)
-    return editor
-
-
-class _Bar:
-    """A bar on the terminal; silent where nobody looks."""
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-        self.task: Any = None
-
-    def __enter__(self) -> _Bar:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self.task = self.bar.add_task("", total=None)
-            self.bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar:
-            self.bar.stop()
-
-    def __call__(self, done: int, total: int, item: str) -> None:
-        if self.bar:
-            self.bar.update(self.task, completed=done, total=total, description=item)

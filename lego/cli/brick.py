@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lego.cli.terminal import Progress
 from lego.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from lego.core.registry import Registry, Tool
+    pass
 
 STAGE = "brick"  # of `lego train`
-
-
-def load_tools(registry: Registry, path: Path) -> list[Tool[..., Any]]:
-    """Register the tools of a Python file, or the brick in a folder; return them."""
-    if not path.is_dir():
-        return registry.load(path)
-    from lego.tools import load_brick
-
-    return [load_brick(path)]
 
 
 def train_brick(recipe: str | None, data: Path | None, out: Path, scale: float, smoke: bool, resume: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lego.cli.brick import load_tools
+from lego.cli.opening import editor_of
 from lego.core.errors import SettingsError
 from lego.core.settings import Settings
 
@@ -116,15 +116,13 @@ def _make_key(keys: Path | None, name: str) -> None:
 def _editors(settings: Settings, builders: list[str], tools: list[Path], options: Options) -> dict[str, Editor]:
     """An editor for each builder, the default one's first; all share cache and networks."""
     from lego.builder import open as open_builder
-    from lego.editor import Editor
 
     named = [(name, source or name) for name, _, source in (text.partition("=") for text in builders)]
     if not named:
         names = dict.fromkeys((settings.builder, *BESIDE))
         named = [(name, name) for name in names]
-    first = Editor(named[0][1], settings=replace(settings, max_megapixels=options.max_megapixels, metadata=False))
-    for file in tools:
-        load_tools(first.registry, file)
+    limits = replace(settings, max_megapixels=options.max_megapixels, metadata=False)
+    first = editor_of(limits, tools, named[0][1])
     return {named[0][0]: first, **{name: first.twin(open_builder(source)) for name, source in named[1:]}}
 
 

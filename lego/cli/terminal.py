@@ -19,9 +19,15 @@ def console() -> Any:
 
 
 class Progress:
-    """A bar on the terminal that follows the events; silent where nobody looks."""
+    """A bar on the terminal that follows the events; silent where nobody looks.
 
-    def __init__(self, quiet: bool) -> None:
+    Args:
+        quiet: show nothing.
+        left: tell the time that is left, not the time that has gone.
+    """
+
+    def __init__(self, quiet: bool, left: bool = False) -> None:
+        self.left = left
         self.bar: Any = None
         self.task: Any = None
         self.quiet = quiet or not sys.stderr.isatty()
@@ -29,10 +35,11 @@ class Progress:
     def __enter__(self) -> Progress:
         if not self.quiet:
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+            time = TimeRemainingColumn() if self.left else TimeElapsedColumn()
+            columns = (TextColumn("{task.description}"), BarColumn(), time)
             console = Console(stderr=True, no_color=terminal_is_plain())
             self.bar = Bar(*columns, console=console, transient=True)
             self.task = self.bar.add_task("planning", total=None)
@@ -64,6 +71,11 @@ class Progress:
         """Follow the making of data."""
         if self.bar:
             self.bar.update(self.task, total=count, completed=done, description=f"{done:,} of {count:,}")
+
+    def do(self, done: int, count: int, item: str) -> None:
+        """Follow the items of a benchmark."""
+        if self.bar:
+            self.bar.update(self.task, total=count, completed=done, description=f"{done:,} of {count:,} {item}")
 
     def fetch(self, name: str, come: int, total: int) -> None:
         """Follow a download, or a check of what was downloaded."""

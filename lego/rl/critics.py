@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lego.builder.measures import Pair, degenerate
 from lego.core.errors import LegoError, WorkflowError
 from lego.core.registry import Registry
 from lego.core.signature import REFERABLE
@@ -35,7 +36,6 @@ EXTENTS = ("radius", "length", "angle", "dx", "dy", "left", "right", "top", "bot
 VISIBLE = 8.0  # of 255: a change that anybody sees
 MOST_CHANGED, WITHIN = 0.01, 0.1  # shares of the pixels of a picture, and of those in a mask, that are looked at
 WIDENED, ROUND = 2, 6  # times what a step is told to widen its mask by, and px on top: for shadows that hug a thing
-FLAT, EXTREME = 8, 0.99  # values between darkest and lightest of a picture that is all but constant; share all black
 SMALLEST, LARGEST = 8, 8  # px of a side; times the side that it was
 UNSEEN = 0.5  # of the picture's worth, for a mask or a text: it is there, but nothing shows that it is the right one
 
@@ -311,7 +311,7 @@ def _step_facts(
         return _changed(source, made), None
     if step.tool.scope != "local":
         return _changed(source, made), None
-    change = _difference(source, made)
+    change = Pair(source, made).change
     where = mask.pixels > 127
     inside = _seen(change[where], WITHIN) if where.any() else 0.0
     return inside, float(not change[_reach(step, mask) == 0].any())
@@ -333,20 +333,13 @@ def _find(value: Any, given: Mapping[str, Any], outputs: Mapping[str, Mapping[st
     return outputs[ref.step].get(ref.output) if ref.step in outputs else given.get(ref.step)
 
 
-def _difference(first: Image, second: Image) -> NDArray[np.float32]:
-    """The largest change of a pixel's channels and alpha, 0..255."""
-    change = np.abs(first.pixels.astype(np.float32) - second.pixels).max(-1)
-    alphas = [image.alpha if image.alpha is not None else np.uint8(255) for image in (first, second)]
-    return np.asarray(np.maximum(change, np.abs(alphas[0].astype(np.float32) - alphas[1])), np.float32)
-
-
 def _changed(before: Image, after: Image) -> float:
     if before.size != after.size:
         return 1.0
-    return _seen(_difference(before, after), MOST_CHANGED)
+    return _seen(Pair(before, after).change, MOST_CHANGED)
 
 
-def _seen(change: NDArray[np.float32], share: float) -> float:
+def _seen(change: NDArray[np.uint8], share: float) -> float:
     """Mean of the most changed share of the pixels, over what anybody sees."""
     ordered = np.sort(change, axis=None)
     return min(1.0, float(ordered[-max(1, round(share * ordered.size)) :].mean()) / VISIBLE)
@@ -356,11 +349,4 @@ def _sane(before: Image, after: Image) -> bool:
     sides = list(zip(before.size, after.size, strict=True))
     if any(new < min(SMALLEST, old) or new > LARGEST * old for old, new in sides):
         return False
-    return not _degenerate(after) or _degenerate(before)
-
-
-def _degenerate(image: Image) -> bool:
-    light = image.pixels.max(-1)
-    if int(image.pixels.max()) - int(image.pixels.min()) < FLAT:
-        return True
-    return bool((light < FLAT).mean() > EXTREME or (image.pixels.min(-1) > 255 - FLAT).mean() > EXTREME)
+    return not degenerate(after.pixels) or degenerate(before.pixels)

@@ -23,6 +23,7 @@ from lego.rl import faults, phrasings, pictures, slots
 from lego.rl.clauses import Clause, Setting, chosen, fill
 from lego.rl.invented import tool_of
 from lego.rl.phrasings import FOLDS, Phrasing, Split, belongs, fold_of
+from lego.rl.records import Language
 
 CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
@@ -39,6 +40,12 @@ AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
 LOOK = 0.5  # weight of a look of several tools; there are 35 of them
 TRIES = 30
 Level: TypeAlias = Literal["plain", "words", "whole", "shown"]
+
+
+def language_of(random: Random, wanted: str = "both") -> Language:
+    """Return the language that is wanted, of "both" by chance."""
+    drawn: Language = "zh" if random.random() < CHINESE_SHARE else "en"
+    return "en" if wanted == "en" else "zh" if wanted == "zh" else drawn
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class _Maker:
         return fold_of(text) if self.folds != (None,) else None
 
     def task(self, random: Random) -> Task | None:
-        language = "zh" if random.random() < CHINESE_SHARE else "en"
+        language = language_of(random)
         dice = random.random()
         if dice < DECLINED:
             return self._declined(random, language)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from lego.builder.served import objects
 from lego.rl.bench.formulas import Mode
 
 THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.DOTALL)
@@ -36,10 +37,10 @@ def listed(text: str, count: int, low: float, high: float, mode: Mode) -> tuple[
         if not isinstance(scores, list) or not scores:
             raise ValueError("there is no JSON with scores in it")
         return tuple(_number(score) for score in scores)
-    objects = [data for data in _objects(THOUGHT.sub("", text)) if "score" in data]
-    if len(objects) != 1:
-        raise ValueError(f"one JSON object with scores was asked for, and {len(objects) or 'none'} came")
-    scores = objects[0]["score"]
+    answers = [data for data in objects(THOUGHT.sub("", text), strict=False) if "score" in data]
+    if len(answers) != 1:
+        raise ValueError(f"one JSON object with scores was asked for, and {len(answers) or 'none'} came")
+    scores = answers[0]["score"]
     if not isinstance(scores, list) or len(scores) != count:
         raise ValueError(f"{count} scores were asked for, and {json.dumps(scores)[:60]} came")
     return _within(scores, low, high)
@@ -67,14 +68,14 @@ def named(text: str, names: Sequence[str], low: float, high: float, mode: Mode) 
 
     Official mode falls back on looking for the key and a digit anywhere.
     """
-    objects = [data for data in _objects(THOUGHT.sub("", text)) if all(name in data for name in names)]
-    if len(objects) == 1 or (objects and mode == "official"):
-        return _within([_digits(objects[0][name]) for name in names], low, high)
+    answers = [data for data in objects(THOUGHT.sub("", text), strict=False) if all(name in data for name in names)]
+    if len(answers) == 1 or (answers and mode == "official"):
+        return _within([_digits(answers[0][name]) for name in names], low, high)
     if mode == "official":
         found = [re.search(rf'{re.escape(name)}"?\s*[:=]\s*"?(\d)', text) for name in names]
         if all(found):
             return tuple(float(match[1]) for match in found if match)
-    raise ValueError(f"one JSON object with {' and '.join(names)} was asked for, and {len(objects) or 'none'} came")
+    raise ValueError(f"one JSON object with {' and '.join(names)} was asked for, and {len(answers) or 'none'} came")
 
 
 def final(text: str, low: float, high: float, mode: Mode) -> tuple[float, ...]:
@@ -112,17 +113,3 @@ def _number(value: Any) -> float:
 def _digits(value: Any) -> Any:
     """A number that a judge put in quotes is still one."""
     return float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else value
-
-
-def _objects(text: str) -> Iterator[Mapping[str, Any]]:
-    """Every JSON object in a text that is not inside another."""
-    decoder, at = json.JSONDecoder(strict=False), 0
-    while (at := text.find("{", at)) >= 0:
-        try:
-            data, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at += 1
-            continue
-        at = end
-        if isinstance(data, dict):
-            yield data

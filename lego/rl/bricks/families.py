@@ -7,6 +7,7 @@ unpacked on the way out. Conditions are exactly those that the pipeline of diffu
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -26,7 +27,7 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 JOINT = (*ATTENTION, "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 
 
-class Family:
+class Family(ABC):
     """A pipeline that learns.
 
     Args:
@@ -111,14 +112,15 @@ class Family:
         seen = self.mode(self.tensor(before) * (1 - mask))
         return (seen - (config.shift_factor or 0.0)) * config.scaling_factor, mask
 
+    @abstractmethod
     def conditions(self, before: Pixels, hole: Pixels) -> Kept:
         """Return what the denoiser is shown of the picture before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self, words: str, pair: Pair | None) -> Kept:
         """Return what is kept of words, without a batch; "" stands for none. ``pair`` is needed if it ``sees``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, noisy: Any, time: Any, kept: Kept) -> Any:
         """Return what the denoiser says of noisy latents.
 
@@ -127,7 +129,6 @@ class Family:
             time: batch; 0..1, 1 is all noise, for flows; else the number of the step.
             kept: conditions and words, batched.
         """
-        raise NotImplementedError
 
     def said(self, words: str) -> str:
         """Return words as the pipeline is told them."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from lego import __version__
 from lego.builder.judge import DATA
 from lego.builder.prompt import quoted
-from lego.builder.remote import objects
+from lego.builder.served import objects
 from lego.builder.talker import Talker
 from lego.core.values import Image
 from lego.rl.reasoning.lessons import Language, Provenance, Thinking

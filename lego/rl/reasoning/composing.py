@@ -20,8 +20,7 @@ from lego import __version__
 from lego.builder.base import Builder
 from lego.builder.judge import DATA
 from lego.builder.prompt import quoted
-from lego.builder.remote import objects
-from lego.builder.served import ABSENT, Server
+from lego.builder.served import ABSENT, Server, objects
 from lego.builder.talker import Talker
 from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
 from lego.core.values import Image

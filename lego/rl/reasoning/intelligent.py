@@ -19,7 +19,7 @@ from lego.core.registry import registry
 from lego.core.workflow import Workflow
 from lego.editor import Editor
 from lego.rl import scenes
-from lego.rl.instructions import CHINESE_SHARE
+from lego.rl.instructions import language_of
 from lego.rl.phrasings import Split
 from lego.rl.reasoning import readings, riddles, staging
 from lego.rl.reasoning.desk import HOLDING, NAMED, Desk, Riddle
@@ -70,8 +70,7 @@ class Riddles:
         key = key_of(self.seed, self.language, self.split, self.mix, number)
         random = Random(f"intelligent {key}")
         category = category_of(self.mix, number)
-        language = "zh" if random.random() < CHINESE_SHARE else "en"
-        language = language if self.language == "both" else self.language
+        language = language_of(random, self.language)
         template, make = random.choice(MAKERS[category])
         holds, named = random.random() < HOLDING, random.random() < NAMED
         for _ in range(TRIES):

@@ -21,6 +21,7 @@ from lego.core.errors import LegoError
 from lego.core.values import Image
 from lego.editor import Editor
 from lego.rl import flaws, trials
+from lego.rl.instructions import language_of
 from lego.rl.pictures import names
 from lego.rl.reasoning import reflection_words as words
 from lego.rl.reasoning.lessons import Language, Outcome, Provenance, Reflection
@@ -34,7 +35,6 @@ FIRST, LAST = 1_000_000, 2_000_000_000  # numbers of trials; those below are for
 TRIES = 200  # of a lesson, until a trial fits and its result is what it should be
 OVERDONE = 2.5  # times what was asked for
 LIMITS = {"exposure": 2.5, "temperature": 80.0, "saturation": 100.0, "contrast": 90.0}
-CHINESE_SHARE = 0.35
 KINDS: dict[str, tuple[str, ...]] = {
     "success": ("",),
     "refine": ("left out", "left out", "overdone"),
@@ -82,9 +82,7 @@ class Reflections:
         key = key_of(self.seed, self.language, number)
         random = Random(f"reflection {key}")
         outcome = outcome_of(random)
-        language: Language = "zh" if random.random() < CHINESE_SHARE else "en"
-        if self.language != "both":
-            language = self.language  # type: ignore[assignment]  # "en" or "zh"
+        language = language_of(random, self.language)
         kind = random.choice([kind for kind in KINDS[outcome] if language == "en" or kind not in ENGLISH])
         for _ in range(TRIES):
             trial = trials.trial(random.randrange(FIRST, LAST))

@@ -23,7 +23,7 @@ from lego.core.registry import Registry, Tool
 from lego.core.values import Image
 from lego.rl import faults, phrasings, pictures, scenes
 from lego.rl.clauses import Clause, Setting, fill
-from lego.rl.instructions import CHINESE_SHARE, FAULTS, LOOK, dressed
+from lego.rl.instructions import FAULTS, LOOK, dressed, language_of
 from lego.rl.phrasings import Phrasing
 from lego.rl.reasoning.lessons import Language, Provenance, Thinking, Way
 from lego.rl.reasoning.plain import DOUBLED, Plain
@@ -112,9 +112,7 @@ class Pairs:
         key = key_of(self.seed, self.language, number)
         random = Random(f"thinking {key}")
         way = way_of(random)
-        language: Language = "zh" if random.random() < CHINESE_SHARE else "en"
-        if self.language != "both":
-            language = self.language  # type: ignore[assignment]  # "en" or "zh"
+        language = language_of(random, self.language)
         make = {"decomposed": self._decomposed, "abstract": self._abstract, "unchanged": self._unchanged}[way]
         for _ in range(TRIES):
             asked = make(random, language)
