@@ -14,7 +14,8 @@ from lego.core.errors import RecipeError
 FOLDER = Path(__file__).parent / "recipes"
 INSTRUCTIONS = "instructions"  # the source of data that never ends; any other is a folder or a .parquet file
 Kind = TypeVar("Kind", bound=BaseModel)
-SMOKE = {"size": "micro", "workers": 0}  # of a model that is built from scratch: the least that has all its parts
+OWN = ("nano", "shipped")  # models that are ours
+SMOKE = {"model": "nano", "size": "micro", "workers": 0}  # in place of these: the least that has all their parts
 
 
 class Part(BaseModel):
@@ -36,6 +37,8 @@ class Data(Part):
         unseen_words: False asks in the words of the training about the things of ``split``.
         look: share of the examples in whose place the things of a scene are listed (`lego.rl.looking`); for the form
             "pointing".
+        riddles: share of the tasks, after ``plain`` and ``words``, that are edits which need an answer first
+            (`lego.rl.reasoning.intelligent.tasks`).
     """
 
     source: str = INSTRUCTIONS
@@ -46,6 +49,7 @@ class Data(Part):
     level: Literal["whole", "shown"] = "whole"
     unseen_words: bool = True
     look: float = Field(default=0, ge=0, lt=1)
+    riddles: float = Field(default=0, ge=0, le=1)
 
 
 class Judging(Part):
@@ -178,7 +182,8 @@ class Recipe(Part):
 
     Attributes:
         name: of the recipe.
-        model: "nano" is built from scratch with the dial ``size``; else a folder, or a name on the hub.
+        model: "nano" is built from scratch with the dial ``size``, "shipped" is the nano that ships, to go on with;
+            else a folder, or a name on the hub.
         size: see `lego.rl.nano`.
         download: may a model be fetched from the hub?
         precision: of the computing; weights stay in 32 bits without ``lora``, in ``precision`` with it.
@@ -210,7 +215,7 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _has_words(self) -> Recipe:
-        if self.reason and self.model == "nano":
+        if self.reason and self.model in OWN:
             raise ValueError("the stage 'reason' needs a model that writes free text, and nano writes plans alone")
         return self
 
@@ -256,7 +261,7 @@ class Recipe(Part):
         }
         if self.reason:
             parts["reason"] = self.reason.model_copy(update={**short, "exam_every": 0, "steps": 3, "batch": 2})
-        return self.model_copy(update={**parts, **(SMOKE if self.model == "nano" else {"workers": 0})})
+        return self.model_copy(update={**parts, **(SMOKE if self.model in OWN else {"workers": 0})})
 
     @property
     def stages(self) -> dict[str, Stage]:

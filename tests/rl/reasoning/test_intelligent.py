@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -18,8 +20,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lego.builder.pointing import Pointing, Vocabulary
 from lego.cli import app
-from lego.core.errors import SettingsError
+from lego.core.errors import SettingsError, WorkflowError
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.editor import Editor
@@ -264,3 +267,36 @@ def test_half_of_the_options_is_told(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["synth", "intelligent", "--out", str(tmp_path / "out"), *given])
         assert isinstance(done.exception, SettingsError)
     assert not (tmp_path / "out").exists()
+
+
+def test_riddles_are_tasks_that_a_form_which_points_can_say_and_read_back() -> None:
+    form = Pointing(Vocabulary.of(registry).tools, keep=True)
+    tasks = list(itertools.islice(intelligent.tasks(registry, "val", seed=4), 40))
+    assert [t.request.instruction for t in itertools.islice(intelligent.tasks(registry, "val", seed=4), 5)] == [
+        t.request.instruction for t in tasks[:5]
+    ]
+    answers = {}
+    for number, task in enumerate(tasks):
+        with contextlib.suppress(WorkflowError):  # cyan has no token of its own
+            answers[number] = form.write(task.workflow, task.request, task.thought)
+    assert len(answers) >= 36
+    assert {"<keep>"} < set(answers.values())
+    for task, answer in ((tasks[number], answer) for number, answer in answers.items()):
+        read = form.read(answer, task.request).workflow
+        assert [step.tool for step in read.steps] == [step.tool for step in task.workflow.steps]  # type: ignore[union-attr]
+        assert answer == "<keep>" or answer.startswith("<at>")  # which words ask for it
+    assert any("<box>" in answer for answer in answers.values())
+
+
+def test_a_box_of_a_riddle_lies_around_its_thing() -> None:
+    riddle = next(
+        riddle
+        for number in range(40)
+        for riddle, _, _ in [next(Riddles(1, "en", "train", {"location": 1}).riddles(number))]
+        if riddle.pointed
+    )
+    left, top, right, bottom = (int(side) / 1000 for side in riddle.pointed[0].on.removeprefix("box: ").split())
+    item = riddle.scene.items[riddle.touched[0]]
+    assert left < item.x < right
+    assert top < item.y < bottom
+    assert max(right - left, bottom - top) < 2.2 * item.radius
