@@ -29,7 +29,8 @@ from lego.executor.contract import check
 from lego.rl import records
 from lego.rl.bricks import families, result, training
 from lego.rl.bricks.joint import JointLearner
-from lego.rl.bricks.learner import Learner, open_family
+from lego.rl.bricks.learner import Learner
+from lego.rl.bricks.opening import open_family
 from lego.rl.bricks.pairs import Pair, pairs
 from lego.rl.bricks.recipe import FOLDER, BrickRecipe
 from lego.rl.bricks.store import Store
@@ -83,13 +84,7 @@ def brick(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Qwen-Image-Edit looks at a megapixel, whatever it is given."""
-    plus = importlib.import_module("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus")
-    one = importlib.import_module("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit")
-    monkeypatch.setattr(plus, "VAE_IMAGE_SIZE", 64 * 64)
-    monkeypatch.setattr(plus, "CONDITION_IMAGE_SIZE", 64 * 64)
-    real = one.calculate_dimensions
-    monkeypatch.setattr(one, "calculate_dimensions", lambda area, ratio: real(64 * 64, ratio))
+    brick_data.look_small(monkeypatch.setattr)
 
 
 def opened(name: str, models: Path, **more: Any) -> Learner:
@@ -439,40 +434,6 @@ def test_folders_that_hold_no_brick_are_told(brick: Path, tmp_path: Path) -> Non
 def _copied(brick: Path, folder: Path, card: dict[str, Any]) -> None:
     (folder / "adapter.safetensors").write_bytes((brick / "adapter.safetensors").read_bytes())
     (folder / FILE).write_text(json.dumps(card))
-
-
-@pytest.mark.usefixtures("forgetful")
-def test_painter_and_reader_learn_together_and_both_come_back(models: Path, data: Path, tmp_path: Path) -> None:
-    """ReasonEdit's third stage: the picture's loss reaches the reader of the words, beside that of lessons."""
-    book = Book(tmp_path / "lessons")
-    for lesson in (thought(), reflection()):
-        book.add(lesson)
-    joint = {"weight": 0.1, "lessons": str(tmp_path / "lessons"), "rank": 2}
-    made = brick_data.recipe(models / "qwen-image-edit", "qwen-image-edit", joint=joint, steps=4, look_every=4, lr=1e-2)
-    folder = training.train(made, data, tmp_path / "run")
-    lines = metrics_of(tmp_path / "run")
-    assert all(line["language"] > 0 for line in lines)
-    assert lines[-1]["loss"] > 0.1 * lines[-1]["language"]
-    weights = importlib.import_module("safetensors.torch").load_file(folder / "reader" / "adapter_model.safetensors")
-    assert weights
-    assert any(bool(value.any()) for name, value in weights.items() if "lora_B" in name)  # they begin as zeros
-    tool = load_brick(folder)
-    engine, _ = tool.choose(Pool(lambda name: None, {CPU: 300 << 30}))
-    before, _, mask = brick_data.pair(5, (75, 50))
-    with Pool(lambda name: None, {CPU: 300 << 30}).use(*engine.networks.values()) as (net,):
-        out = engine.function(before, mask=mask, net=net, context=Context(seed=1))
-        assert not [name for name, _ in net.pipe.text_encoder.named_parameters() if "lora" in name]
-    assert (out.pixels == before.pixels)[mask.pixels == 0].all()
-    learner = JointLearner(open_family(made)[0])  # type: ignore[arg-type]
-    store = Store(tmp_path / "cache", learner.family, "")
-    kept = store.batch([store.keep(next(pairs(data)))], [False])
-    told = learner.read(kept.pop("look"), ["the ball is blue"])
-    importlib.import_module("torch").testing.assert_close(told["text"], kept["text"])  # as at the edit
-    random = importlib.import_module("torch").Generator().manual_seed(0)
-    learner.loss({**kept, **told}, random).backward()
-    grads = [p.grad for name, p in learner.parameters.items() if name.startswith("reader.")]
-    norms = [float(grad.norm()) for grad in grads if grad is not None]
-    assert sum(norms) > 0  # of the picture's loss alone
 
 
 @pytest.mark.slow
