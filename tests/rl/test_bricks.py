@@ -6,6 +6,7 @@ import errno
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from lego.core.values import Image
 from lego.editor import Editor, brick_painter
 from lego.executor.contract import check
 from lego.rl import records
-from lego.rl.bricks import families, result, training
+from lego.rl.bricks import families, optimizing, result, training
 from lego.rl.bricks.joint import JointLearner
 from lego.rl.bricks.learner import Learner
 from lego.rl.bricks.opening import open_family
@@ -50,6 +51,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {  # toy, family, what else 
     "sdxl-inpaint": ("sdxl-inpaint", "sdxl-inpaint", CHANNELS),
     "instruct-pix2pix": ("instruct-pix2pix", "instruct-pix2pix", {}),
     "sd3 diptych": ("sd3", "sd3", {}),
+    "sd3 of text to image": ("sd3-text", "sd3", {}),
     "sd3 channels": ("sd3-channels", "sd3", CHANNELS),
     "flux-fill diptych": ("flux-fill", "flux-fill", {}),
     "flux-fill channels": ("flux-fill", "flux-fill", CHANNELS),
@@ -229,6 +231,59 @@ def test_a_small_network_may_learn_as_a_whole_with_checkpointed_gradients(models
     card = BrickCard.read(out)
     assert card.base == ""
     assert card.trained["pairs"] == 3
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_a_model_of_text_to_image_comes_out_as_one_that_edits(models: Path, data: Path, tmp_path: Path) -> None:
+    """The hub has Stable Diffusion 3 only so; as a whole network it is saved under the class that paints into masks."""
+    assert (
+        json.loads((models / "sd3-text" / "model_index.json").read_text())["_class_name"] == "StableDiffusion3Pipeline"
+    )
+    out = training.train(brick_data.recipe(models / "sd3-text", "sd3", lora=None, steps=1), data, tmp_path / "run")
+    index = json.loads((out / "model" / "model_index.json").read_text())
+    assert index["_class_name"] == BrickCard.read(out).pipeline == "StableDiffusion3InpaintPipeline"
+    tool, (before, _, mask) = load_brick(out), brick_data.pair(5, (75, 50))
+    engine, _ = tool.choose(pool := Pool(lambda name: None, {CPU: 300 << 30}))
+    with pool.use(*engine.networks.values()) as (net,):
+        made = engine.function(before, mask=mask, net=net, context=Context(seed=1))
+    assert (made.pixels == before.pixels)[mask.pixels == 0].all()
+    with pytest.raises(RecipeError, match="the model is a StableDiffusion3Pipeline, ") as caught:
+        open_family(brick_data.recipe(models / "sd3-text", "flux-fill"))
+    assert caught.value.hint == "its family is sd3"
+
+
+def test_eight_bits_are_taken_where_they_work_and_go_on_after_a_stop(
+    models: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {"lora": None, "steps": 4, "save_every": 2}  # bitsandbytes keeps 32 bits for small weights, as adapters' are
+    made = brick_data.recipe(models / "instruct-pix2pix", "instruct-pix2pix", optimizer="adamw8bit", **more)
+    with monkeypatch.context() as patch:
+        patch.setattr(optimizing, "find_spec", lambda name: None)
+        with pytest.raises(SettingsError, match="needs bitsandbytes") as caught:
+            training.train(made, data, tmp_path / "none")
+        assert "pip install bitsandbytes" in caught.value.hint
+    pytest.importorskip("bitsandbytes")
+    first = training.train(made, data, tmp_path / "whole")
+    state = torch_of(tmp_path / "whole" / "checkpoint-4" / "optimizer.pt")["state"]
+    kinds = {str(v.dtype) for found in state.values() for part in found.values() for v in _tensors(part)}
+    assert "torch.uint8" in kinds
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for name in ("brick", "checkpoint-4"):
+        shutil.rmtree(tmp_path / "cut" / name)
+    again = training.train(made, data, tmp_path / "cut", resume=True)
+    assert BrickCard.read(first).digest == BrickCard.read(again).digest  # of all files, tokenizers' too
+    plain = made.model_copy(update={"optimizer": "auto"})  # on a processor it is the exact one
+    learner = training.train(plain, data, tmp_path / "plain")
+    assert BrickCard.read(learner).digest != BrickCard.read(first).digest
+
+
+def torch_of(path: Path) -> Any:
+    return importlib.import_module("torch").load(path, weights_only=True)
+
+
+def _tensors(value: Any) -> list[Any]:
+    values = value.values() if isinstance(value, dict) else [value]
+    return [one for one in values if hasattr(one, "dtype")]
 
 
 def test_the_other_predictions_of_schedulers_are_learned_too(models: Path, data: Path, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ class Learner:
         """Write what was learned into a brick's folder."""
         pipe = self.family.pipe
         if not self.recipe.lora:
+            _forget(pipe)
             pipe.save_pretrained(folder / MODEL, safe_serialization=True)
             return
         self.save_reader(folder)
@@ -154,6 +155,17 @@ class Learner:
         """Write the network that reads the words, if it is not that of the base."""
         if self.recipe.reader:
             self.family.pipe.text_encoder.save_pretrained(folder / READER)
+
+
+def _forget(pipe: Any) -> None:
+    """Let tokenizers forget how long their last words were filled up to, which else is saved with them: a run that went
+    on after a stop, and found all words in its cache, would end with another file.
+    """
+    for part in pipe.components.values():
+        raw = getattr(getattr(part, "tokenizer", part), "backend_tokenizer", None)
+        if raw is not None:
+            raw.no_truncation()
+            raw.no_padding()
 
 
 def _scheduler(pipe: Any) -> Any:
