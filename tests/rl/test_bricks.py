@@ -35,7 +35,7 @@ from lego.rl.bricks.opening import open_family
 from lego.rl.bricks.pairs import Pair, pairs
 from lego.rl.bricks.recipe import FOLDER, BrickRecipe
 from lego.rl.bricks.store import Store
-from lego.rl.reasoning.lessons import Book
+from lego.rl.folders import alone
 from lego.rl.recipe import names
 from lego.rl.stage import Progress, metrics_of
 from lego.tools import load_brick
@@ -203,6 +203,8 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(models:
         training.train(made, folder, tmp_path / "killed")
     with pytest.raises(TrainingError, match="begun otherwise"):
         training.train(made.scaled(2), folder, tmp_path / "killed", resume=True)
+    with alone(tmp_path / "killed" / "metrics.jsonl"), pytest.raises(TrainingError, match="another process"):
+        training.train(made, folder, tmp_path / "killed", resume=True)
     steps: list[int] = []
 
     def count(at: Progress) -> None:

@@ -25,6 +25,7 @@ from lego.rl.bricks import result
 from lego.rl.bricks.pairs import Pair
 from lego.rl.bricks.recipe import BrickRecipe
 from lego.rl.bricks.store import Example, Store
+from lego.rl.folders import alone
 
 if TYPE_CHECKING:
     from lego.rl.bricks.learner import Learner
@@ -55,18 +56,24 @@ def train(
         listen: called after every pair that is encoded, and after every step.
 
     Raises:
-        TrainingError: there is a run in the folder already, the loss is no number, or the disk is full.
+        TrainingError: there is a run in the folder already, another process is at work on it, the loss is no number, or
+            the disk is full.
         RecordError: a pair is broken.
         RecipeError: the recipe does not fit the model.
         SettingsError: the model is not there, or something that training needs is not installed.
     """
     _check_installed()
-    from lego.rl.bricks.opening import open_family, reader_of
-
     data, out = Path(data), Path(out)
     _prepare(out, recipe, data, resume)
     if resume and (out / NAME).exists():
         return out / NAME
+    with alone(out / METRICS, TrainingError):
+        return _trained(recipe, data, out, listen)
+
+
+def _trained(recipe: BrickRecipe, data: Path, out: Path, listen: Listener) -> Path:
+    from lego.rl.bricks.opening import open_family, reader_of
+
     family, folder = open_family(recipe)
     encoders = [folder, *([reader_of(recipe)] if recipe.reader else [])]
     store = Store(out / CACHE, family, " ".join(f"{path} {path.stat().st_mtime_ns}" for path in encoders))

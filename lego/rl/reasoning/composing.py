@@ -31,7 +31,7 @@ from lego.rl.folders import name_of, rows
 from lego.rl.reasoning.asking import TEMPERATURE, TRIES, Unfit
 from lego.rl.reasoning.intelligent import CATEGORIES
 from lego.rl.reasoning.leaks import leaked
-from lego.rl.reasoning.ledger import Records
+from lego.rl.reasoning.ledger import Records, enough
 from lego.rl.reasoning.pool import tongue
 from lego.rl.reasoning.questions import Question
 from lego.rl.records import Record
@@ -169,7 +169,7 @@ class Composer:
         if found.category in LEFT_OUT:
             raise Unfit(f"a question of the kind {found.category}")
         if not self.wanted(found.category):
-            raise Unfit(f"enough of '{found.category}'")
+            raise Unfit(enough(found.category))
         random = Random(f"{self.seed} {row.key}")
         conditional = found.category in CONDITIONAL and random.random() < 0.5
         holds = not (conditional and found.wrong and random.random() < 0.5)

@@ -210,6 +210,29 @@ def test_no_more_is_written_of_a_category_than_its_share(url: str, tmp_path: Pat
     assert Server.asked["What colour has ball number 5?"] == 1  # it was sorted, and nothing else
 
 
+def test_what_was_left_out_as_enough_is_taken_when_more_is_wanted(url: str, tmp_path: Path, picture: Image) -> None:
+    asked = [f"What colour has ball number {n}?" for n in range(6)] + [f"What is near {n}?" for n in range(4)]
+    given = command(rows(tmp_path, picture, asked), url, tmp_path / "out", "--mix", "color=1,location=1")
+    given += ["--workers", "1", "--builder", "rules", "--count"]
+    assert "3 tasks gave none: enough of 'color'" in CliRunner().invoke(app, [*given, "6"]).output
+    done = CliRunner().invoke(app, [*given, "10"])
+    assert "has 9 records: 5 color, 4 location" in done.output, done.output
+    assert "1 tasks gave none: enough of 'color'" in done.output
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(url: str, tmp_path: Path, picture: Image) -> None:
+    given = command(rows(tmp_path, picture, ["What is near 1?"]), url, tmp_path / "out", "--builder", "rules")
+    with Records(tmp_path / "out").alone():
+        done = CliRunner().invoke(app, given)
+        assert isinstance(done.exception, RecordError)
+        assert done.exception.code == "busy"
+    book = Records(tmp_path / "out")
+    Records(tmp_path / "out").drop(book.kind, "a", "another process tried it")
+    assert not book.done(book.kind, "a")
+    with book.alone():
+        assert book.done(book.kind, "a"), "what others wrote before is known"
+
+
 def test_parquet_is_read_with_its_pictures_in_it(tmp_path: Path, picture: Image) -> None:
     import pyarrow as arrow
     from pyarrow import parquet
