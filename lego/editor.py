@@ -37,9 +37,8 @@ from lego.executor.cache import Cache
 from lego.executor.run import Cancel, Executor, Run
 from lego.result import EditResult, dump
 from lego.rounds import Round, Rounds, Try, Wish, chosen
-from lego.tools.neural.brick import (
-    brick_painter as brick_painter,  # so that the school looks at bricks as they are used
-)
+from lego.tools.neural.brick import brick_painter as brick_painter  # the school looks at bricks as they are used, ...
+from lego.tools.neural.brick import open_network as open_network  # ... and goes on with them
 
 MOST_ROUNDS = 10
 ATTEMPTS = 3  # a plan with problems goes back to the builder twice, with the problems in words

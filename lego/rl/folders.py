@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from lego.core.errors import RecordError
+from lego.core.errors import LegoError, RecordError
 from lego.core.values import Image, Mask
 
 PICTURES = "pictures"
@@ -25,7 +26,7 @@ def rows(path: Path, kind: type[Model], hint: str) -> Iterator[tuple[str, Model]
         RecordError: the file cannot be read (then with the hint), or a line is broken.
     """
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # Windows begins files with a mark
             for number, line in enumerate(file, 1):
                 where = f"{path}, line {number}"
                 if line.strip():
@@ -48,6 +49,36 @@ def drop_cut_off_line(path: Path) -> None:
     if text and not text.endswith(b"\n"):
         with path.open("r+b") as file:
             file.truncate(text.rfind(b"\n") + 1)
+
+
+@contextmanager
+def alone(path: Path, kind: type[LegoError] = RecordError) -> Iterator[IO[bytes]]:
+    """Open a file to add to it, which no other process does meanwhile; its folder is made.
+
+    Raises:
+        LegoError: of the kind; another process is adding to it.
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        if not _locked(file):
+            hint = "wait for it, or choose another folder"
+            raise kind("another process is at work here", where=str(path), hint=hint, code="busy")
+        yield file
+
+
+def _locked(file: IO[Any]) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows, where two processes have to keep apart by themselves
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # this disk knows no locks
+        return True
+    return True
 
 
 def keep(folder: Path, value: Image | Mask) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -234,8 +235,7 @@ class Recipe(Part):
         Raises:
             RecipeError: the factor is not above 0.
         """
-        if not factor > 0:
-            raise RecipeError(f"the scale cannot be {factor:g}", where="--scale", hint="such as 0.1, or 2")
+        check_scale(factor)
 
         def times(value: int) -> int:
             return max(1, round(value * factor)) if value else 0
@@ -288,6 +288,16 @@ def load(kind: type[Kind], name: str | Path, folder: Path) -> Kind:
         raise RecipeError(f"the recipe cannot be read: {error}", where=str(path), hint="it is TOML") from None
     except ValidationError as error:
         raise _told(error, path, kind) from None
+
+
+def check_scale(factor: float) -> None:
+    """Check what steps are multiplied by.
+
+    Raises:
+        RecipeError: it is not above 0, or no number.
+    """
+    if not 0 < factor < math.inf:
+        raise RecipeError(f"the scale cannot be {factor:g}", where="--scale", hint="such as 0.1, or 2")
 
 
 def names(folder: Path = FOLDER) -> list[str]:

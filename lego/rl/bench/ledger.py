@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from lego.core.errors import RecordError
-from lego.rl.folders import ROOM, drop_cut_off_line, rows
+from lego.rl.folders import ROOM, alone, drop_cut_off_line, rows
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -33,22 +33,17 @@ class Ledger(Generic[Model]):
     def __init__(self, path: Path, kind: type[Model]) -> None:
         self.path, self.kind = path, kind
         self.lock = threading.Lock()
-        self.file: IO[Any] | None = None
+        self.file: IO[bytes] | None = None
 
     def __enter__(self) -> Ledger[Model]:
-        with self._writing():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("ab")
-            if not _locked(self.file):
-                self.file.close()
-                hint = "wait for it, or choose another folder"
-                raise RecordError("another process is at work here", where=str(self.path), hint=hint, code="busy")
+        with contextlib.ExitStack() as stack, self._writing():
+            self.file = stack.enter_context(alone(self.path))
             drop_cut_off_line(self.path)
+            self.stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.file:
-            self.file.close()
+        self.stack.close()
 
     def lines(self) -> list[Model]:
         """Return what is in the file, the oldest first; nothing if there is none.
@@ -100,15 +95,3 @@ def read(path: Path, kind: type[Model]) -> list[Model]:
 
 def _count(path: Path) -> int:
     return path.read_bytes().count(b"\n") + 1
-
-
-def _locked(file: IO[Any]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows, where two processes have to keep apart by themselves
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

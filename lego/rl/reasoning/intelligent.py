@@ -135,9 +135,10 @@ class Riddles:
 def tasks(registry: Registry, split: Split = "train", seed: int = 0) -> Iterator[Task]:
     """Yield riddles without end as tasks for a builder that writes calls; the same seed gives the same ones.
 
-    Their plans name things in words of the instruction, and by their boxes what it has no words for; only a network
-    that finds nouns finds shapes by such words. They come from the scenes' truth, without a run; where nothing is to be done
-    the plan has no steps. Riddles whose edits calls cannot point at (writing, drawing, pasting) are left out.
+    Their plans name things in words of the instruction, and by their boxes what it has no words for (shapes are found
+    by such words only where a network finds nouns). They come from the truth of the scenes, without a run; where
+    nothing is to be done the plan has no steps. Riddles whose edits calls cannot point at (writing, drawing, pasting)
+    are left out.
     """
     maker = Riddles(seed, split=split, mix=POINTED, makers=POINTERS)
     offered = tuple(registry)

@@ -24,7 +24,7 @@ NUMBERS = {
     "zh": ("零", "一", "两", "三", "四", "五", "六", "七", "八"),
 }
 WARM, LIGHTS = ("red", "orange", "yellow"), ("red", "yellow", "green")
-NEITHER = ("pink", "purple")  # warm to some, cool to others
+NEITHER = {"warm": ("pink", "purple"), "light": ("orange", "cyan")}  # so to some, and not to others
 CURVED, STRAIGHT = ("ball", "heart", "ring"), ("box", "triangle", "star", "cross", "diamond")
 
 
@@ -137,7 +137,7 @@ def color_if(desk: Desk) -> Riddle:
     elif kind == "same":
         condition = desk.say("color if same", other=desk.shape(second))
     else:
-        if (item.color in (WARM if kind == "warm" else LIGHTS)) != holds or (kind == "warm" and item.color in NEITHER):
+        if (item.color in (WARM if kind == "warm" else LIGHTS)) != holds or item.color in NEITHER[kind]:
             raise LookupError("the colour does not fit")
         condition = desk.say(f"color if {kind}")
     deed = _changed(desk, scene, number, desk.shape(item), on, left)
