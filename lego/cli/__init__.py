@@ -15,7 +15,7 @@ from lego.cli.bench import bench
 from lego.cli.brick import STAGE as BRICK
 from lego.cli.brick import train_brick
 from lego.cli.models import models
-from lego.cli.opening import editor_of, load_tools
+from lego.cli.opening import editor_of
 from lego.cli.serve import mcp, serve
 from lego.cli.synth import synth
 from lego.cli.terminal import Progress, console
@@ -200,6 +200,7 @@ def show_tool(name: Annotated[str, typer.Argument(help="The tool's name.")], fil
 def check_tools(file: Annotated[Path, typer.Argument(help="A file with @lego.tool functions, or a brick.")]) -> None:
     """Check tools of your own against the contract that every tool keeps."""
     from lego.executor.contract import check
+    from lego.tools import load_tools
 
     editor = _editor(None, None)
     broken = 0
