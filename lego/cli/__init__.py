@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from lego import __version__
+from lego.cli.batch import batch
 from lego.cli.bench import bench
 from lego.cli.brick import STAGE as BRICK
 from lego.cli.brick import train_brick
@@ -52,6 +53,7 @@ tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_
 app.add_typer(tools, name="tools")
 app.add_typer(models, name="models")
 app.add_typer(synth, name="synth")
+app.command()(batch)
 app.command()(serve)
 app.command()(mcp)
 app.add_typer(bench, name="bench")
@@ -340,10 +342,7 @@ def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) 
         print(dump(result, str(output) if result.pictured else None))
         return
     for step in result.workflow.steps:
-        args = ", ".join(
-            f"{name}={value if str(value).startswith('$') else repr(value)}" for name, value in step.args.items()
-        )
-        print(f"  {step.id:4} {step.tool}({args})")
+        print(f"  {step.id:4} {step}")
     for note in result.notes:
         print(f"  note: {note}")
     for text in result.texts:
