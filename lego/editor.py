@@ -57,6 +57,7 @@ class Editor:
         registry: the tools on offer; by default all that are registered.
         settings: limits and budgets; by default from the environment and ``lego.toml``.
         on_event: called with every event as it happens.
+        share: 0..1 of the budgets of memory; one of four processes takes a quarter.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Editor:
         registry: Registry | None = None,
         settings: Settings | None = None,
         on_event: Callable[[Event], None] | None = None,
+        share: float = 1.0,
     ) -> None:
         self.settings = settings or Settings.load()
         self.registry = default_registry if registry is None else registry
@@ -76,9 +78,9 @@ class Editor:
         judge = critic or self.settings.critic
         self.critic = critics.open(judge, self.thinker) if isinstance(judge, str) else judge
         disk = self.settings.cache_disk_mb << 20
-        cache = Cache(self.settings.cache_memory_mb << 20, self.settings.cache_folder, disk)
+        cache = Cache(int((self.settings.cache_memory_mb << 20) * share), self.settings.cache_folder, disk)
         budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
-        self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets))
+        self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets, share))
         self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool)
         self.listeners = (on_event,) if on_event else ()
 

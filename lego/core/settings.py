@@ -17,6 +17,7 @@ from lego.core.errors import SettingsError
 
 FILE = "lego.toml"
 PREFIX = "LEGO_"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KEY = "LEGO_API_KEY"  # no setting: it is neither kept nor shown
 
 
@@ -124,6 +125,11 @@ def api_key(url: str) -> str:
 def terminal_is_plain() -> bool:
     """Has the user asked for output without colours (https://no-color.org)?"""
     return bool(os.environ.get("NO_COLOR"))
+
+
+def environment_of_child(threads: int) -> dict[str, str]:
+    """Return the environment of a process that shares this machine with others: native code takes so many threads."""
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
 
 
 def _adapters() -> dict[str, TypeAdapter[Any]]:

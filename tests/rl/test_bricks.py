@@ -21,6 +21,7 @@ import pytest
 from benchmarks import brick as bench
 from lego.core.brick_card import FILE, BrickCard
 from lego.core.errors import RecipeError, RecordError, SettingsError, ToolDefinitionError, TrainingError
+from lego.core.ledger import alone
 from lego.core.memory import CPU
 from lego.core.models import Pool
 from lego.core.signature import Context
@@ -35,7 +36,6 @@ from lego.rl.bricks.opening import open_family
 from lego.rl.bricks.pairs import Pair, pairs
 from lego.rl.bricks.recipe import FOLDER, BrickRecipe
 from lego.rl.bricks.store import Store
-from lego.rl.folders import alone
 from lego.rl.recipe import names
 from lego.rl.stage import Progress, metrics_of
 from lego.tools import load_brick

@@ -21,11 +21,11 @@ import numpy as np
 
 from lego.core.brick_card import RUN
 from lego.core.errors import SettingsError, TrainingError
+from lego.core.ledger import alone
 from lego.rl.bricks import result
 from lego.rl.bricks.pairs import Pair
 from lego.rl.bricks.recipe import BrickRecipe
 from lego.rl.bricks.store import Example, Store
-from lego.rl.folders import alone
 
 if TYPE_CHECKING:
     from lego.rl.bricks.learner import Learner
