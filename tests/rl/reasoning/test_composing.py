@@ -217,11 +217,13 @@ def test_categories_come_out_evenly_however_uneven_the_rows_are(tmp_path: Path, 
 
     class Uneven(Server):
         def said(self, words: str, question: str) -> str:
+            if '"quality"' in words:
+                return super().said(words, question)
             number = int(question.rpartition(" ")[2][:-1])
             if '"category"' in words:
                 kind = Random(number).choices([*said, "yes_no"], (8, 16, 4, 4, 10, 4))[0]
                 return json.dumps({"category": kind, "answer": said.get(kind, "yes"), "wrong": ""})
-            if '"follows"' in words or '"quality"' in words:
+            if '"follows"' in words:
                 return super().said(words, "disobey" if number % 5 == 0 else question)
             value = f" If it is {found[1]}, so be it." if (found := re.search(r'if it is "(\w+)"', words)) else ""
             return json.dumps({"instruction": f"{question}{value} Turn it over.", "edit": "turn it over"})
