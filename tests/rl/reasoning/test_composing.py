@@ -14,6 +14,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
 import pytest
@@ -209,6 +210,31 @@ def test_no_more_is_written_of_a_category_than_its_share(url: str, tmp_path: Pat
     assert "has 6 records: 3 color, 3 location" in done.output, done.output
     assert "3 tasks gave none: enough of 'color'" in done.output
     assert Server.asked["What colour has ball number 5?"] == 1  # it was sorted, and nothing else
+
+
+def test_categories_come_out_evenly_however_uneven_the_rows_are(tmp_path: Path, picture: Image) -> None:
+    said = {"color": "red", "location": "the lamp", "ocr": "SALE", "math": "12", "caption": "a lamp by the bed"}
+
+    class Uneven(Server):
+        def said(self, words: str, question: str) -> str:
+            if '"quality"' in words:
+                return super().said(words, question)
+            number = int(question.rpartition(" ")[2][:-1])
+            if '"category"' in words:
+                kind = Random(number).choices([*said, "yes_no"], (8, 16, 4, 4, 10, 4))[0]
+                return json.dumps({"category": kind, "answer": said.get(kind, "yes"), "wrong": ""})
+            if '"follows"' in words:
+                return super().said(words, "disobey" if number % 5 == 0 else question)
+            value = f" If it is {found[1]}, so be it." if (found := re.search(r'if it is "(\w+)"', words)) else ""
+            return json.dumps({"instruction": f"{question}{value} Turn it over.", "edit": "turn it over"})
+
+    file = rows(tmp_path, picture, [f"What is it with number {n}?" for n in range(260)])
+    mix = ",".join(f"{kind}=1" for kind in said)
+    with serving(Uneven) as address:
+        url = f"{address}/v1#m"
+        given = command(file, url, tmp_path / "out", "--mix", mix, "--count", "60", "--images", url)
+        done = CliRunner().invoke(app, given)
+    assert "has 60 records: 12 caption, 12 color, 12 location, 12 math, 12 ocr" in done.output, done.output
 
 
 def test_what_was_left_out_as_enough_is_taken_when_more_is_wanted(url: str, tmp_path: Path, picture: Image) -> None:

@@ -28,7 +28,7 @@ from lego.core.values import Image
 from lego.editor import Editor
 from lego.rl import phrasings, records, scenes
 from lego.rl.phrasings import Split
-from lego.rl.reasoning import intelligent, layouts, staging, synthesis, wordings
+from lego.rl.reasoning import intelligent, layouts, riddles, staging, synthesis, wordings
 from lego.rl.reasoning.desk import Desk
 from lego.rl.reasoning.intelligent import CATEGORIES, MAKERS, MIXES, Riddles, category_of, leaks, mix_of
 from lego.rl.reasoning.leaks import leaked
@@ -144,9 +144,47 @@ def test_the_scene_sees_what_the_workflow_did_wrong() -> None:
     pytest.fail("no riddle takes a thing away")
 
 
+def test_the_scene_sees_what_was_painted_in_part_only() -> None:
+    for number in range(100):
+        desk = Desk(Random(number), "en", "train")
+        try:
+            riddle = riddles.color_add(desk)
+        except LookupError:
+            continue
+        if not riddle.touched:
+            continue
+        image = scenes.render(riddle.scene, (staging.SIDE, staging.SIDE)).image
+        painted = riddle.scene.recolored(riddle.touched[0], riddle.facts[0].color)
+        target = scenes.render(painted, (staging.SIDE, staging.SIDE)).image
+        checked = riddle.scene, riddle.where, riddle.facts, riddle.touched
+        assert staging.faults(image, target, *checked) == []
+        pixels, box = np.array(target.pixels), riddle.facts[0].where.box
+        assert box
+        tip = box[1] + (box[3] - box[1]) // 4
+        pixels[:tip] = image.pixels[:tip]
+        assert staging.faults(image, Image(pixels), *checked) == ["a part of it is as it was"]
+        return
+    pytest.fail("no riddle paints a thing")
+
+
+@pytest.mark.parametrize("kind", ["warm", "light"])
+def test_colours_that_people_sort_otherwise_are_in_no_condition(kind: str) -> None:
+    words = {wordings.of(f"color if {kind}", "en", "train")[0]}
+    found = set()
+    for number in range(300):
+        try:
+            riddle = riddles.color_if(Desk(Random(number), "en", "train", named=False))
+        except LookupError:
+            continue
+        found |= {riddle.answer} if riddle.condition in words else set()
+    assert len(found) > 3
+    assert not found & set(riddles.NEITHER[kind])
+
+
 def test_colours_are_measured_by_their_name() -> None:
     for name in staging.VIVID:
         assert staging.named(np.full((9, 3), scenes.rgb_of(name), np.uint8)) == name
+    assert staging.named(np.full((9, 3), (70, 70, 20), np.uint8)) == "", "too dark to be called yellow"
     assert staging.named(np.full((9, 3), 200, np.uint8)) == ""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lego.rl.reasoning.leaks import leaked
+from lego.rl.reasoning.leaks import leaked, stem
+from lego.rl.reasoning.numerals import in_digits
 
 
 @pytest.mark.parametrize(
@@ -81,3 +82,33 @@ def test_a_long_answer_is_told_by_a_third_of_it_only() -> None:
     assert not leaked("Show the man's view written on a board.", answer)
     assert leaked("Show the man's view written on a board.", answer, strict=True)
     assert leaked("Write that a man in a coat walks a dog.", answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("one", "one"), ("two three", "two three"), ("twenty", "20"), ("twenty-five cats", "25 cats"),
+        ("a hundred and five", "a 105"), ("fourteen hundred", "1400"), ("two thousand and twenty one", "2021"),
+        ("1,234.0 and 3.50, 10.05", "1234 and 3.5, 10.05"), ("二十五个", "25个"), ("一百零五", "105"), ("十二", "12"),
+        ("三十万", "300000"), ("二零二四年", "2024年"), ("三四个", "三四个"), ("十字", "十字"),
+        ("twentyish", "twentyish"),
+    ],
+)  # fmt: skip
+def test_numbers_of_several_words_become_digits(text: str, digits: str) -> None:
+    assert in_digits(text) == digits
+
+
+def test_forms_of_a_word_have_one_stem() -> None:
+    for forms in (
+        "box boxes",
+        "rose roses",
+        "bus buses",
+        "lady ladies",
+        "run running",
+        "carry carried",
+        "house houses",
+    ):
+        assert len({stem(word) for word in forms.split()}) == 1, forms
+    assert stem("ring") == "ring"
+    assert stem("red") == "red"
+    assert stem("glass") == "glass"
