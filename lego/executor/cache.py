@@ -113,11 +113,10 @@ class Cache:
         with self._guard:
             if key in self._entries:
                 return
-            self._entries[key] = entry = _Entry(
-                outputs, tuple(buffers.items()), seconds, size, self._clock + seconds / size
-            )
+            score = self._clock + seconds / size
+            self._entries[key] = entry = _Entry(outputs, tuple(buffers.items()), seconds, size, score)
             self._hold(entry, 1)
-            heapq.heappush(self._queue, (entry.score, key))
+            heapq.heappush(self._queue, (score, key))
             while self._used > self.memory_bytes:
                 self._evict()
 

@@ -19,12 +19,13 @@ from lego.core.registry import Engine, Registry
 from lego.core.registry import registry as default_registry
 from lego.core.signature import Context
 from lego.core.steps import Ref
-from lego.core.trace import Digests, Event, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
+from lego.core.trace import Digests, Event, Noted, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Threads
 from lego.executor.cache import Cache, Outputs
 from lego.executor.ladder import climb
+from lego.executor.spill import MEMORY_BYTES, Spill
 from lego.executor.step import head_of, key_of, resolve
 
 POLL = 0.05  # seconds between looks at the cancel token while steps run
@@ -70,6 +71,7 @@ class Executor:
         cache: outputs by content, shared by all runs of this executor.
         workers: how many steps run at once.
         pool: where the networks of the tools come from; without one, engines without networks run.
+        memory_bytes: budget for the pictures of all runs that anybody holds; the oldest beyond it wait in a file.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Executor:
         cache: Cache | None = None,
         workers: int | None = None,
         pool: Pool | None = None,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self.registry = default_registry if registry is None else registry
         self.cache = Cache() if cache is None else cache
         self.threads = Threads(workers)
         weakref.finalize(self, self.threads.close)
         self.pool = pool
+        self.spill = Spill(memory_bytes, self.cache.folder)
 
     def run(
         self,
@@ -203,6 +207,8 @@ class _Job:
         finally:
             for task in self.running.values():
                 task.stopped = True
+            if fault := self.executor.spill.complaint():
+                self.trace.add(Noted(fault))
             self.trace.add(RunDone(status, time.monotonic() - self.start))
         found = tuple(self._find(ref) for ref in self.results if ref.step in self.given or ref.step in self.outputs)
         return Run(self.outputs, self.errors, found)
@@ -330,6 +336,7 @@ class _Job:
     def _done(self, task: _Task, outputs: Outputs, seconds: float, cached: bool) -> None:
         name = task.bound.step.id
         self.outputs[name] = outputs
+        self.executor.spill.hold(outputs)
         notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
         self.trace.add(StepDone(*told, Digests(outputs), notes, outputs))
