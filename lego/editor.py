@@ -81,7 +81,8 @@ class Editor:
         cache = Cache(int((self.settings.cache_memory_mb << 20) * share), self.settings.cache_folder, disk)
         budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
         self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets, share))
-        self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool)
+        held = int((self.settings.run_memory_mb << 20) * share)
+        self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool, held)
         self.listeners = (on_event,) if on_event else ()
 
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:
