@@ -29,11 +29,13 @@ class Climbed:
     Attributes:
         reasons: of the rungs that were needed, in order.
         other: the pixels may differ from those of the engine as it was chosen.
+        cached: somebody else had made it, and nothing was done.
     """
 
     outputs: Outputs
     reasons: list[str] = field(default_factory=list)
     other: bool = False
+    cached: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from lego.core.steps import Ref
 from lego.core.trace import Event, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
-from lego.executor.backends import Threads
+from lego.executor.backends import Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
-from lego.executor.ladder import climb
 from lego.executor.step import key_of, resolve
 
 POLL = 0.05  # seconds between looks at the cancel token while steps run
@@ -66,9 +65,10 @@ class Executor:
 
     Args:
         registry: the tools.
-        cache: outputs by content, shared by all runs of this executor.
+        cache: outputs by content, shared by all runs of this executor; by default the backend's own, if it has one.
         workers: how many steps run at once.
         pool: where the networks of the tools come from; without one, engines without networks run.
+        backend: whose hands do the steps; by default threads of this process, ``workers`` of them.
     """
 
     def __init__(
@@ -77,11 +77,14 @@ class Executor:
         cache: Cache | None = None,
         workers: int | None = None,
         pool: Pool | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self.registry = default_registry if registry is None else registry
-        self.cache = Cache() if cache is None else cache
-        self.threads = Threads(workers)
-        weakref.finalize(self, self.threads.close)
+        self.backend: Backend = Threads(workers) if backend is None else backend
+        if backend is None:
+            weakref.finalize(self, self.backend.close)
+        held = self.backend.cache if cache is None else cache
+        self.cache = Cache() if held is None else held
         self.pool = pool
 
     def run(
@@ -263,7 +266,7 @@ class _Job:
         if alone:
             self._work(task, values)
         else:
-            self.executor.threads.submit(lambda: self._work(task, values))
+            self.executor.backend.submit(lambda: self._work(task, values))
 
     def _work(self, task: _Task, args: dict[str, Any]) -> bool:
         """Run in any thread: compute, or wait for who computes; put the outcome into the news. Was it given up?"""
@@ -277,8 +280,9 @@ class _Job:
                 outputs = cache.get(task.key)
                 cached = outputs is not None
                 if outputs is None:
-                    made = climb(task.bound, task.engine, args, context, self.executor.pool, lambda: self._stop(task))
-                    outputs, seconds = made.outputs, time.monotonic() - start
+                    order = Order(task.key, task.bound, task.engine, args, context)
+                    made = self.executor.backend.make(order, self.executor.pool, lambda: self._stop(task))
+                    outputs, seconds, cached = made.outputs, time.monotonic() - start, made.cached
                     task.reason = "; ".join([task.reason, *made.reasons])
                     self._stop(task)
                     if task.bound.tool.deterministic and not made.other:
@@ -385,7 +389,7 @@ class _Job:
             name = task.bound.step.id
             task.stop.set()
             if self.running.pop(name, None):
-                self.executor.threads.give_up()
+                self.executor.backend.give_up()
             if name not in self.errors:
                 self._fail(task, kind(message, where=f"{name} ({task.bound.tool.name})", hint=hint))
 
