@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from lego.core.memory import measured
 from lego.core.models import Pool
 from lego.core.registry import Engine
 from lego.core.signature import Context
@@ -60,6 +61,12 @@ class Backend(Protocol):
             StepError: the step failed. A fault of the machinery is not the step's: then it is done again.
         """
 
+    def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
+        """Hear of outputs that are in use, and how to make them again should they be lost."""
+
+    def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
+        """Return budgets for networks where they would run, as `lego.core.memory.measured`."""
+
     def close(self) -> None:
         """End when the jobs are done."""
 
@@ -93,6 +100,13 @@ class Threads:
     def make(self, order: Order, pool: Pool | None, stop: Callable[[], None]) -> Climbed:
         """Do a step here and now."""
         return climb(order.bound, order.engine, dict(order.args), order.context, pool, stop)
+
+    def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
+        """What is in this process is not lost."""
+
+    def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
+        """Return budgets for this machine."""
+        return measured(memory, accelerator)
 
     def give_up(self) -> None:
         """Count one running job as lost, so that another thread takes the place of its own."""

@@ -71,6 +71,9 @@ class Cache:
     def __contains__(self, key: str) -> bool:
         return key in self._entries or (self._disk is not None and self._disk.path(key).exists())
 
+    def look(self, keys: list[str]) -> None:
+        """Hear which keys a run is going to ask for; of use where asking takes a message."""
+
     def get(self, key: str) -> Outputs | None:
         """Return the outputs stored under a key, or None."""
         with self._guard:

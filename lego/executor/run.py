@@ -9,7 +9,8 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from lego.core.errors import CancelledError, StepError, StepTimeoutError
@@ -81,8 +82,7 @@ class Executor:
     ) -> None:
         self.registry = default_registry if registry is None else registry
         self.backend: Backend = Threads(workers) if backend is None else backend
-        if backend is None:
-            weakref.finalize(self, self.backend.close)
+        weakref.finalize(self, self.backend.close)
         held = self.backend.cache if cache is None else cache
         self.cache = Cache() if held is None else held
         self.pool = pool
@@ -126,6 +126,11 @@ class Executor:
             timeout,
             step_timeout,
         )
+
+        def again(step: str, output: str) -> Outputs:
+            return self.run(replace(workflow, result=f"${step}.{output}"), given, seed=seed).outputs[step]
+
+        job.again = again
         return job.run()
 
 
@@ -170,6 +175,7 @@ class _Job:
         self.running: dict[str, _Task] = {}
         self.news: queue.SimpleQueue[tuple[str, Any, float, bool]] = queue.SimpleQueue()
         self.tasks = self._tasks(bound, seed)
+        self.again: Callable[[str, str], Outputs]  # runs up to a step once more, for outputs that a backend lost
         self.inline = timeout is None and step_timeout is None
 
     def _tasks(self, bound: list[Bound], seed: int) -> dict[str, _Task]:
@@ -219,6 +225,7 @@ class _Job:
         wanted: dict[str, _Task] = {}
         served: dict[str, Outputs] = {}
         seen: dict[str, bool] = {}  # by name: was it needed?
+        self.executor.cache.look([task.key for task in self.tasks.values()])
         stack = [(ref.step, True) for ref in self.results if ref.step in self.tasks]
         while stack:
             name, needed = stack.pop()
@@ -335,6 +342,7 @@ class _Job:
     def _done(self, task: _Task, outputs: Outputs, seconds: float, cached: bool) -> None:
         name = task.bound.step.id
         self.outputs[name] = outputs
+        self.executor.backend.adopt(outputs, partial(self.again, name, next(iter(outputs))))
         notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
         digests = {key: _summary(value) for key, value in outputs.items()}
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
