@@ -41,9 +41,11 @@ class Backend(Protocol):
 
     Attributes:
         cache: its own, where outputs do not lie in this process; else None.
+        inline: is a step that is alone done by who asks, because handing it over costs more than a small step?
     """
 
     cache: Cache | None
+    inline: bool
 
     def submit(self, job: Callable[[], bool]) -> None:
         """Run a job of this process soon, in a thread; it never raises, and returns True if it was given up."""
@@ -79,6 +81,7 @@ class Threads:
     """
 
     cache: Cache | None = None
+    inline = True
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or min(MAX_THREADS, os.cpu_count() or 1)

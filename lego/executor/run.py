@@ -176,7 +176,7 @@ class _Job:
         self.news: queue.SimpleQueue[tuple[str, Any, float, bool]] = queue.SimpleQueue()
         self.tasks = self._tasks(bound, seed)
         self.again: Callable[[str, str], Outputs]  # runs up to a step once more, for outputs that a backend lost
-        self.inline = timeout is None and step_timeout is None
+        self.inline = executor.backend.inline and timeout is None and step_timeout is None
 
     def _tasks(self, bound: list[Bound], seed: int) -> dict[str, _Task]:
         digests = {name: value.digest for name, value in self.given.items()}

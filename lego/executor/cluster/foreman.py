@@ -146,6 +146,15 @@ class Foreman:
         gpus = 0.01 if self._resources.get("GPU") else 0
         return dict(await ray.remote(num_cpus=0, num_gpus=gpus)(measured).remote(memory, accelerator))
 
+    async def staff(self, trade: Trade, count: int) -> list[str]:
+        """Start workers of a trade before there is work for them; return where they are."""
+        await self._begin()
+        crew = self._crew(trade)
+        members = await asyncio.gather(*(crew.take({}) for _ in range(count)))
+        for member in members:
+            crew.give_back(member)
+        return [member.node for member in members]
+
     async def state(self) -> dict[str, Any]:
         """Return what there is to know: nodes, crews, outputs, and what happened so far."""
         await self._begin()

@@ -47,6 +47,8 @@ class Ray(Threads):
         SettingsError: ray is not installed, or there is no cluster (when it is first needed).
     """
 
+    inline = False  # who asks has to hear of progress meanwhile
+
     def __init__(self, address: str, terms: Terms, budget: int, most: int = 0) -> None:
         super().__init__(AT_ONCE)
         self.address = address
