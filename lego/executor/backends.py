@@ -69,6 +69,12 @@ class Backend(Protocol):
     def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
         """Return budgets for networks where they would run, as `lego.core.memory.measured`."""
 
+    def describe(self) -> str:
+        """Say in a sentence whose hands they are."""
+
+    def ready(self) -> None:
+        """Return when a step could begin at once; for who sets a time limit, and does not mean the start by it."""
+
     def close(self) -> None:
         """End when the jobs are done."""
 
@@ -110,6 +116,13 @@ class Threads:
     def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
         """Return budgets for this machine."""
         return measured(memory, accelerator)
+
+    def ready(self) -> None:
+        """Threads always are."""
+
+    def describe(self) -> str:
+        """Say how many."""
+        return f"{self.workers} steps of this process at once"
 
     def give_up(self) -> None:
         """Count one running job as lost, so that another thread takes the place of its own."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,15 +18,20 @@ from pydantic import Field
 
 pytest.importorskip("ray", reason="the backend 'ray' needs ray: pip install 'lego[ray]'")
 
+from benchmarks import faults
+from benchmarks.faults import Nodes
+from lego.builder.prompt import Json
 from lego.core.errors import CancelledError, SettingsError, StepError, StepTimeoutError
 from lego.core.models import Pool
 from lego.core.networks import Network
 from lego.core.registry import registry, tool
+from lego.core.settings import Settings
 from lego.core.signature import Context
 from lego.core.steps import Step
 from lego.core.trace import StepDone, StepProgress, StepStarted, Trace
 from lego.core.values import Image
 from lego.core.workflow import Workflow
+from lego.editor import Editor
 from lego.executor.cluster import foreman as foremen
 from lego.executor.cluster import joining
 from lego.executor.cluster.crew import Trade
@@ -32,14 +39,15 @@ from lego.executor.cluster.hands import Ray, trade_of
 from lego.executor.cluster.parcels import FarImage
 from lego.executor.cluster.worker import Terms
 from lego.executor.run import Cancel, Executor, Run
+from lego.rl.env import Environment
+from lego.server.app import create
+from lego.server.options import Options
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.usefixtures("forgetful"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"),
 ]
-STORE = 256 << 20  # bytes of a node's object store
-QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
 Many = Annotated[int, Field(ge=0, le=10**9)]
 
 
@@ -51,37 +59,10 @@ def load(folder: Path, device: str, precision: str) -> Any:
 TOY = Network("toy", load, {"float32": 40 << 20}, working=4 << 20)
 
 
-class Nodes:
-    """A cluster whose nodes can be added and killed."""
-
-    def __init__(self) -> None:
-        from ray.cluster_utils import Cluster
-
-        head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False, "_system_config": QUICK}
-        self.cluster = Cluster(initialize_head=True, head_node_args=head)
-        self.workers: list[Any] = []
-        for _ in range(2):
-            self.add()
-        joining.join(self.cluster.address)
-
-    def add(self, **resources: Any) -> None:
-        self.workers.append(self.cluster.add_node(**{"num_cpus": 1, "object_store_memory": STORE, **resources}))
-
-    def kill(self, name: str) -> None:
-        node = next(node for node in self.workers if node.node_id == name)
-        self.workers.remove(node)
-        self.cluster.remove_node(node, allow_graceful=False)
-
-    def close(self) -> None:
-        import ray
-
-        ray.shutdown()
-        self.cluster.shutdown()
-
-
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    made = Nodes()
+    made = Nodes(2)
+    joining.join(made.address)
     yield made
     made.close()
 
@@ -95,7 +76,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hands(nodes: Nodes, models: Path) -> Ray:
-    return Ray(nodes.cluster.address, Terms(models), 1 << 30)
+    return Ray(nodes.address, Terms(models), 1 << 30)
 
 
 @pytest.fixture
@@ -208,7 +189,7 @@ def test_only_what_is_looked_at_comes_here(far: Executor) -> None:
 def test_another_program_s_executor_finds_what_was_made(far: Executor, nodes: Nodes, tmp_path: Path) -> None:
     image = picture(4)
     first = far.run(chain(3, 100), {"image": image})
-    other = Executor(backend=Ray(nodes.cluster.address, Terms(tmp_path), 1 << 30))
+    other = Executor(backend=Ray(nodes.address, Terms(tmp_path), 1 << 30))
     trace = Trace()
     second = other.run(chain(3, 100), {"image": Image(np.array(image.pixels))}, trace=trace)
     assert [event.cached for event in trace.of(StepDone)] == [True] * 3
@@ -305,7 +286,7 @@ def test_a_run_goes_on_when_the_node_of_its_inputs_dies_between_steps(far: Execu
     dead = next(iter(half.results[0].handle.nodes))
 
     def kill(event: Any) -> None:
-        if isinstance(event, StepDone) and event.step == "s1" and any(n.node_id == dead for n in nodes.workers):
+        if isinstance(event, StepDone) and event.step == "s1" and any(n.node_id == dead for n in nodes.working):
             nodes.kill(dead)
             nodes.add()
 
@@ -351,8 +332,71 @@ def test_a_network_on_an_accelerator_gets_the_share_that_it_needs(hands: Ray, no
     trade = trade_of(next(iter(registry["x_net"].engines.values())), pool)
     assert trade.accelerator >= TOY.room("float32") + TOY.working
     assert trade.gpus == pytest.approx(trade.accelerator / (100 << 20), abs=0.01)
-    assert ray.get(hands.foreman.staff.remote(trade, 3)) == [nodes.workers[-1].node_id] * 3
+    assert ray.get(hands.foreman.staff.remote(trade, 3)) == [nodes.working[-1].node_id] * 3
     assert ray.available_resources().get("GPU", 0.0) == pytest.approx(2 - 3 * trade.gpus)
+
+
+def test_tools_of_a_user_s_file_reach_the_workers_with_what_they_use(far: Executor, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\nimport lego\nfrom lego import Image\n\nBY = 3\n\n\n"
+        "def moved(pixels):\n    return np.roll(pixels, BY, 1)\n\n\n"
+        '@lego.tool\ndef x_roll(image: Image) -> Image:\n    """Roll."""\n    return Image(moved(image.pixels))\n'
+    )
+    registry.load(file)
+    run = far.run(flow(("a", "x_roll", {"image": "$image"}), result="$a"), {"image": picture(16)})
+    assert np.array_equal(run.results[0].pixels, np.roll(picture(16).pixels, 3, 1))
+
+
+def test_a_tool_that_holds_what_cannot_travel_says_so(far: Executor) -> None:
+    lock = threading.Lock()
+
+    @tool
+    def x_locked(image: Image) -> Image:
+        """Hold a lock."""
+        with lock:
+            return image
+
+    run = far.run(flow(("a", "x_locked", {"image": "$image"}), result="$a"), {"image": picture(17)})
+    assert failure(run).code == "cannot_travel"
+
+
+def test_rewards_are_the_same_on_a_cluster(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.rl.test_env import STAGE, one, task
+
+    monkeypatch.setenv("LEGO_RAY_ADDRESS", nodes.address)
+    image = picture(18)
+    wanted = task(image, one("exposure", exposure=1.0))
+    plans = [one("exposure", exposure=1.0), one("exposure", exposure=2.0), one("flip", direction="horizontal")]
+    texts = [Json().write(plan, wanted.request) for plan in plans]
+    far, near = (Environment(Json(), registry, STAGE, backend=name) for name in ("ray", "threads"))
+    assert [judged.total for judged in far.judge([wanted] * 3, texts)] == [
+        judged.total for judged in near.judge([wanted] * 3, texts)
+    ]
+
+
+def test_a_server_s_job_is_done_on_a_cluster_with_all_its_events(nodes: Nodes, tmp_path: Path, photos: Path) -> None:
+    from fastapi.testclient import TestClient
+
+    settings = replace(Settings.load({"builder": "rules"}), backend="ray", ray_address=nodes.address, metadata=False)
+    options = Options(tmp_path, studio=False, hosts=("testserver",))
+    with TestClient(create(options, {"rules": Editor("rules", settings=settings)})) as client:
+        asked = {"prompt": "make it black and white", "response_format": "b64_json"}
+        photo = (photos / "coffee.png").read_bytes()
+        answer = client.post("/v1/images/edits", data=asked, files={"image": ("a.png", photo, "image/png")})
+    assert answer.status_code == 200, answer.text
+    made = Image.open(base64.b64decode(answer.json()["data"][0]["b64_json"]))
+    assert made == Editor("rules").edit(photos / "coffee.png", "make it black and white").image
+
+
+def test_edits_of_photographs_while_parts_of_the_cluster_are_killed(nodes: Nodes) -> None:
+    """The short form of benchmarks/faults.py."""
+    log = faults.run(faults.edits(24, 3), nodes, 1.5, 3, lambda text: None)
+    assert sum(log.kills.values()) >= 2
+    assert (log.submitted, log.delivered) == (24, 24)
+    assert not log.lost
+    assert not log.doubled
+    assert not log.wrong
 
 
 def test_an_address_of_ray_s_client_is_refused_and_so_is_one_where_nothing_answers() -> None:

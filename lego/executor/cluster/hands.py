@@ -74,6 +74,18 @@ class Ray(Threads):
         """Return nodes, crews, outputs and counts."""
         return dict(self.ask("state"))
 
+    def ready(self) -> None:
+        """Join the cluster, and wait for its first worker."""
+        self.ask("staff", Trade("cpu"), 1)
+
+    def describe(self) -> str:
+        """Say where the cluster is, and who works there; it is joined for that."""
+        state = self.state()
+        crews = [f"{len(crew['workers'])} for {name}" for name, crew in state["crews"].items()]
+        where = self.address or "started on this machine for this program"
+        workers = f"workers: {', '.join(crews)}" if crews else "workers start when there is work"
+        return f"a cluster of {len(state['nodes'])} nodes ({where}); {workers}"
+
     def make(self, order: Order, pool: Pool | None, stop: Callable[[], None]) -> Climbed:
         """Do a step on the cluster; its pictures stay there until they are looked at."""
         handles: list[Handle] = []
