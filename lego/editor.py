@@ -58,6 +58,7 @@ class Editor:
         registry: the tools on offer; by default all that are registered.
         settings: limits and budgets; by default from the environment and ``lego.toml``.
         on_event: called with every event as it happens.
+        share: 0..1 of the budgets of memory; one of four processes takes a quarter.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Editor:
         registry: Registry | None = None,
         settings: Settings | None = None,
         on_event: Callable[[Event], None] | None = None,
+        share: float = 1.0,
     ) -> None:
         self.settings = settings or Settings.load()
         self.registry = default_registry if registry is None else registry
@@ -76,14 +78,13 @@ class Editor:
         self.thinker = self._thinker()
         judge = critic or self.settings.critic
         self.critic = critics.open(judge, self.thinker) if isinstance(judge, str) else judge
-        budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
         backend = open_backend(self.settings)
         disk = self.settings.cache_disk_mb << 20
-        cache = Cache(self.settings.cache_memory_mb << 20, self.settings.cache_folder, disk)
-        self.pool = Pool(shelf(self.settings.models_folder), partial(backend.measure, *budgets))
-        self.executor = Executor(
-            self.registry, cache if backend.cache is None else backend.cache, None, self.pool, backend
-        )
+        cache = Cache(int((self.settings.cache_memory_mb << 20) * share), self.settings.cache_folder, disk)
+        budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
+        self.pool = Pool(shelf(self.settings.models_folder), partial(backend.measure, *budgets, share))
+        kept = cache if backend.cache is None else backend.cache
+        self.executor = Executor(self.registry, kept, None, self.pool, backend)
         self.listeners = (on_event,) if on_event else ()
 
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:

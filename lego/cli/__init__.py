@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from lego import __version__
+from lego.cli.batch import batch
 from lego.cli.bench import bench
 from lego.cli.brick import STAGE as BRICK
 from lego.cli.brick import train_brick
 from lego.cli.models import models
-from lego.cli.opening import editor_of, load_tools
+from lego.cli.opening import editor_of
 from lego.cli.serve import mcp, serve
 from lego.cli.synth import synth
 from lego.cli.terminal import Progress, console
@@ -53,6 +54,7 @@ tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_
 app.add_typer(tools, name="tools")
 app.add_typer(models, name="models")
 app.add_typer(synth, name="synth")
+app.command()(batch)
 app.command()(serve)
 app.command()(mcp)
 app.add_typer(bench, name="bench")
@@ -201,6 +203,7 @@ def show_tool(name: Annotated[str, typer.Argument(help="The tool's name.")], fil
 def check_tools(file: Annotated[Path, typer.Argument(help="A file with @lego.tool functions, or a brick.")]) -> None:
     """Check tools of your own against the contract that every tool keeps."""
     from lego.executor.contract import check
+    from lego.tools import load_tools
 
     editor = _editor(None, None)
     broken = 0
@@ -343,10 +346,7 @@ def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) 
         print(dump(result, str(output) if result.pictured else None))
         return
     for step in result.workflow.steps:
-        args = ", ".join(
-            f"{name}={value if str(value).startswith('$') else repr(value)}" for name, value in step.args.items()
-        )
-        print(f"  {step.id:4} {step.tool}({args})")
+        print(f"  {step.id:4} {step}")
     for note in result.notes:
         print(f"  note: {note}")
     for text in result.texts:

@@ -17,6 +17,7 @@ from lego.core.errors import SettingsError
 
 FILE = "lego.toml"
 PREFIX = "LEGO_"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KEY = "LEGO_API_KEY"  # no setting: it is neither kept nor shown
 
 
@@ -134,6 +135,11 @@ def quiet_ray() -> None:
     """Let Ray send nothing out, and say nothing of what it will change."""
     for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")):
         os.environ.setdefault(name, value)
+
+
+def environment_of_child(threads: int) -> dict[str, str]:
+    """Return the environment of a process that shares this machine with others: native code takes so many threads."""
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
 
 
 def _adapters() -> dict[str, TypeAdapter[Any]]:

@@ -66,7 +66,7 @@ class Backend(Protocol):
     def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
         """Hear of outputs that are in use, and how to make them again should they be lost."""
 
-    def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
+    def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:
         """Return budgets for networks where they would run, as `lego.core.memory.measured`."""
 
     def describe(self) -> str:
@@ -113,9 +113,9 @@ class Threads:
     def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
         """What is in this process is not lost."""
 
-    def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
+    def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:
         """Return budgets for this machine."""
-        return measured(memory, accelerator)
+        return measured(memory, accelerator, share)
 
     def ready(self) -> None:
         """Threads always are."""

@@ -136,7 +136,7 @@ class Foreman:
         """Drop all outputs."""
         self.shelf.clear()
 
-    async def measure(self, memory: int, accelerator: int) -> dict[str, int]:
+    async def measure(self, memory: int, accelerator: int, share: float = 1.0) -> dict[str, int]:
         """Return budgets for networks, as `memory.measured` finds them; on an accelerator's node, if there is one."""
         import ray
 
@@ -144,7 +144,7 @@ class Foreman:
 
         await self._begin()
         gpus = 0.01 if self._resources.get("GPU") else 0
-        return dict(await ray.remote(num_cpus=0, num_gpus=gpus)(measured).remote(memory, accelerator))
+        return dict(await ray.remote(num_cpus=0, num_gpus=gpus)(measured).remote(memory, accelerator, share))
 
     async def staff(self, trade: Trade, count: int) -> list[str]:
         """Start workers of a trade before there is work for them; return where they are."""

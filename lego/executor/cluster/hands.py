@@ -66,9 +66,9 @@ class Ray(Threads):
                 self._foreman = joining.hire(*self._asked)
             return self._foreman
 
-    def measure(self, memory: int, accelerator: int) -> Mapping[str, int]:
+    def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:
         """Return budgets for networks, as they are on a node with an accelerator if there is one."""
-        return dict(self.ask("measure", memory, accelerator))
+        return dict(self.ask("measure", memory, accelerator, share))
 
     def state(self) -> dict[str, Any]:
         """Return nodes, crews, outputs and counts."""

@@ -23,11 +23,12 @@ from lego.builder.prompt import quoted
 from lego.builder.served import ABSENT, Server, objects
 from lego.builder.talker import Talker
 from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
+from lego.core.ledger import rows
 from lego.core.values import Image
 from lego.core.workflow import Workflow
 from lego.editor import Editor
 from lego.rl import records
-from lego.rl.folders import name_of, rows
+from lego.rl.folders import name_of
 from lego.rl.reasoning.asking import TEMPERATURE, TRIES, Unfit
 from lego.rl.reasoning.intelligent import CATEGORIES
 from lego.rl.reasoning.leaks import leaked

@@ -17,9 +17,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from lego.core.errors import ImageError, RecordError
+from lego.core.ledger import ROOM, drop_cut_off_line, rows
 from lego.core.values import Image, Mask
 from lego.rl import records
-from lego.rl.folders import PICTURES, ROOM, drop_cut_off_line, keep, rows
+from lego.rl.folders import PICTURES, keep
 from lego.rl.records import Record
 
 DROPPED = "dropped.jsonl"

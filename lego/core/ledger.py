@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from lego.core.errors import RecordError
-from lego.rl.folders import ROOM, drop_cut_off_line, rows
+from lego.core.errors import RecordError, writing_code
 
+ROOM = "is there room on the disk, and may you write there?"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -38,7 +41,7 @@ class Ledger(Generic[Model]):
     def __enter__(self) -> Ledger[Model]:
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("ab")
+            self.file = self.path.open("ab", buffering=0)  # what cannot be written is not tried again on closing
             if not _locked(self.file):
                 self.file.close()
                 hint = "wait for it, or choose another folder"
@@ -63,8 +66,8 @@ class Ledger(Generic[Model]):
         data = line.model_dump_json(exclude_defaults=True, by_alias=True).encode() + b"\n"
         with self._writing(), self.lock:
             assert self.file
-            self.file.write(data)
-            self.file.flush()
+            if self.file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -72,7 +75,8 @@ class Ledger(Generic[Model]):
             yield
         except OSError as error:
             why = error.strerror or str(error)
-            raise RecordError(f"cannot write: {why}", where=str(self.path), hint=ROOM, code="cannot_write") from None
+            code = writing_code(error)
+            raise RecordError(f"cannot write: {why}", where=str(self.path), hint=ROOM, code=code) from None
 
 
 def read(path: Path, kind: type[Model]) -> list[Model]:
@@ -85,7 +89,7 @@ def read(path: Path, kind: type[Model]) -> list[Model]:
         return []
     whole = path.read_bytes().endswith(b"\n")
     found: list[Model] = []
-    lines = rows(path, kind, "is it the file that `lego bench` wrote?")
+    lines = rows(path, kind, "is it the file that lego wrote?")
     while True:
         try:
             _, line = next(lines)
@@ -96,6 +100,49 @@ def read(path: Path, kind: type[Model]) -> list[Model]:
                 raise
             return found
         found.append(line)
+
+
+def rows(path: Path, kind: type[Model], hint: str) -> Iterator[tuple[str, Model]]:
+    """Yield the lines of a file of JSON objects, each checked, with where it stands.
+
+    Raises:
+        RecordError: the file cannot be read (then with the hint), or a line is broken.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                where = f"{path}, line {number}"
+                if line.strip():
+                    yield where, _checked(line, kind, where)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise RecordError(f"cannot read: {why}", where=str(path), hint=hint) from None
+
+
+def _checked(line: str, kind: type[Model], where: str) -> Model:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        raise RecordError(complaint(error), where=where, hint="mend the line or take it out") from None
+
+
+def drop_cut_off_line(path: Path) -> None:
+    """Take away a last line that an interrupted run could not finish, so that the next one does not grow onto it."""
+    text = path.read_bytes() if path.exists() else b""
+    if text and not text.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(text.rfind(b"\n") + 1)
+
+
+def complaint(error: Exception) -> str:
+    """Return a validator's findings in one sentence."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = [
+        f"{'.'.join(map(str, e['loc'])) or 'the line'}: {re.sub(r'^Value error, ', '', e['msg'])}"
+        for e in error.errors()
+    ]
+    return "; ".join(found)
 
 
 def _count(path: Path) -> int:
