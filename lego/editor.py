@@ -24,7 +24,6 @@ from lego.builder.thinking import Thinker
 from lego.builder.verdict import Verdict
 from lego.core.codec import Source, check_suffix
 from lego.core.errors import ImageError, LegoError, PlanError, SettingsError, StepError, WorkflowError
-from lego.core.memory import measured
 from lego.core.models import Pool, shelf
 from lego.core.problems import invalid
 from lego.core.registry import Registry
@@ -34,6 +33,7 @@ from lego.core.trace import Event, Noted, Planned, Reviewed, RunStarted, StepFai
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
+from lego.executor.choice import open_backend
 from lego.executor.run import Cancel, Executor, Run
 from lego.result import EditResult, dump
 from lego.rounds import Round, Rounds, Try, Wish, chosen
@@ -77,12 +77,14 @@ class Editor:
         self.thinker = self._thinker()
         judge = critic or self.settings.critic
         self.critic = critics.open(judge, self.thinker) if isinstance(judge, str) else judge
+        backend = open_backend(self.settings)
         disk = self.settings.cache_disk_mb << 20
         cache = Cache(int((self.settings.cache_memory_mb << 20) * share), self.settings.cache_folder, disk)
         budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
-        self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets, share))
+        self.pool = Pool(shelf(self.settings.models_folder), partial(backend.measure, *budgets, share))
+        kept = cache if backend.cache is None else backend.cache
         held = int((self.settings.run_memory_mb << 20) * share)
-        self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool, held)
+        self.executor = Executor(self.registry, kept, None, self.pool, held, backend)
         self.listeners = (on_event,) if on_event else ()
 
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:

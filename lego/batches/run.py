@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lego.batches.work import Work
     from lego.editor import Editor
 
-Backend: TypeAlias = Literal["processes", "threads"]
+Backend: TypeAlias = Literal["processes", "threads", "ray"]
 Pictures: TypeAlias = "str | Path | Iterable[str | Path | Mapping[str, Any]]"
 
 
@@ -62,7 +62,8 @@ def batch(
         sheet: write a page that shows every picture before and after.
         again: try again what failed.
         workers: how many are edited at once; by default one for each core.
-        backend: processes, or threads of this one.
+        backend: processes, threads of this one, or "ray": threads of this one wait for the workers of a cluster, where
+            the pixels stay; then more ``workers`` than cores here are of use.
         editor: whoever edits, in threads of this process.
         listen: told after each picture how far the batch is.
         stop: set it, and nothing more is begun; what is under way is finished.
@@ -73,6 +74,9 @@ def batch(
     """
     if editor is not None:
         settings, backend = editor.settings, "threads"
+    chosen = settings or Settings.load()
+    if "ray" in (backend, chosen.backend):
+        chosen, backend = replace(chosen, backend="ray"), "threads"
     place = Path(out)
     flow = _workflow(workflow)
     items, unread = gather(pictures, instruction, flow, place)
@@ -82,7 +86,7 @@ def batch(
     items = sorted(sources.named(items, format), key=lambda item: item.output)
     sources.check_outputs(items, place)
     count = max(1, min(workers or os.cpu_count() or 1, len(items)))
-    way = Way(place, settings or Settings.load(), tuple(map(Path, tools)), quality,
+    way = Way(place, chosen, tuple(map(Path, tools)), quality,
               count if backend == "processes" else 1, sheet)  # fmt: skip
     books = Books(way, items, again, listen, stop or threading.Event())
     return replace(books.run(lambda: _hands(way, count, backend, editor, flow)), unread=unread)

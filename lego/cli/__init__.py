@@ -35,6 +35,7 @@ EXTRAS = {
     "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
     "serve": (("fastapi", "uvicorn", "sqlalchemy", "mcp"), "edits over HTTP and for agents"),
     "studio": (("gradio",), "a page to edit on"),
+    "ray": (("ray",), "steps on the nodes of a cluster"),
 }  # what each brings, by the modules that it needs
 WHY = {"nano": "ships with lego and runs without torch", "rules": "needs no network"}
 OUTCOMES = {
@@ -229,6 +230,7 @@ def train(
     scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
     smoke: Annotated[bool, typer.Option("--smoke", help="Go through with a few steps of each stage.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    backend: Annotated[str | None, typer.Option("--backend", help="Who runs plans for rewards: threads, ray.")] = None,
     tools: ToolFiles = None,
 ) -> None:
     """Train a builder (to think and judge; by imitation; by reinforcement with truth, and without), or a brick."""
@@ -240,10 +242,11 @@ def train(
     if stage == BRICK:
         return train_brick(recipe, data, out, scale, smoke, resume)
     made = Recipe.load(recipe or "nano").scaled(scale)
-    registry, stages = _editor(None, tools).registry, school.stages_of(stage)
+    editor, stages = _editor(None, tools, backend=backend), school.stages_of(stage)
+    made = made.model_copy(update={"reward_backend": editor.settings.backend})
     with Progress(False) as bar:
         made = made.smoke() if smoke else made
-        folder = school.train(made, stages, out, registry, resume=resume, listen=bar.learn)
+        folder = school.train(made, stages, out, editor.registry, resume=resume, listen=bar.learn)
     print(f"wrote {folder}")
 
 
@@ -261,6 +264,7 @@ def doctor() -> None:
     for setting, value, source in made.settings.rows():
         print(f"  {setting:18} {value!s:36} {source}")
     print(f"\nbuilder\n  {made.builder.name}: {WHY.get(made.builder.name, 'chosen in the settings above')}")
+    print(f"\nbackend\n  {made.settings.backend}: {made.executor.backend.describe()}")
     print("\nextras")
     for extra, (modules, what) in EXTRAS.items():
         missing = ", ".join(name for name in modules if find_spec(name) is None)

@@ -65,7 +65,7 @@ def batch(
     critic: Annotated[str | None, typer.Option("--critic", help="Who judges: pixels, or a model.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds that one edit may take.")] = None,
     sheet: Annotated[bool, typer.Option(help="Write sheet.html with every picture before and after.")] = True,
-    backend: Annotated[str, typer.Option("--backend", help="processes, or threads of one.")] = "processes",
+    backend: Annotated[str, typer.Option("--backend", help="processes, threads of one, or ray.")] = "processes",
 ) -> None:
     """Edit many pictures. The same command again does what is missing or has changed, and nothing else."""
     from lego.batches.run import batch as run
@@ -102,8 +102,8 @@ def _parted(given: list[str], workflow: Path | None) -> tuple[list[str], str]:
 
 
 def _backend(name: str) -> str:
-    if name not in ("processes", "threads"):
-        raise SettingsError(f"there is no backend '{name}'", where="--backend", hint="processes or threads")
+    if name not in ("processes", "threads", "ray"):
+        raise SettingsError(f"there is no backend '{name}'", where="--backend", hint="processes, threads or ray")
     return name
 
 

@@ -47,6 +47,8 @@ class Settings:
         models_memory_mb, models_accelerator_mb: budgets of the networks that are held, in 2^20 bytes; 0 takes half of
             the machine's memory and 90 % of each accelerator's.
         workers: steps that run at once; 0 chooses by the number of cores.
+        backend: whose hands do the steps: "threads" of this process, or the workers of a "ray" cluster.
+        ray_address: of that cluster: "auto" finds the one of this machine; empty starts one for this program alone.
         timeout, step_timeout: seconds for a run and for a step; 0 waits for ever.
         metadata: write workflow and trace into PNG files.
         sources: for each name, where its value came from.
@@ -68,6 +70,8 @@ class Settings:
     models_memory_mb: Annotated[int, Field(ge=0)] = 0
     models_accelerator_mb: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0, le=256)] = 0
+    backend: Literal["threads", "ray"] = "threads"
+    ray_address: str = ""
     timeout: Annotated[float, Field(ge=0)] = 0.0
     step_timeout: Annotated[float, Field(ge=0)] = 0.0
     metadata: bool = True
@@ -128,6 +132,12 @@ def api_key(url: str) -> str:
 def terminal_is_plain() -> bool:
     """Has the user asked for output without colours (https://no-color.org)?"""
     return bool(os.environ.get("NO_COLOR"))
+
+
+def quiet_ray() -> None:
+    """Let Ray send nothing out, and say nothing of what it will change."""
+    for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")):
+        os.environ.setdefault(name, value)
 
 
 def environment_of_child(threads: int) -> dict[str, str]:

@@ -191,6 +191,8 @@ class Recipe(Part):
         seed: of everything random.
         workers: processes that prepare examples beside the training, 0 or 1.
         reward_threads: plans judged at once.
+        reward_backend: whose hands run plans for their rewards, "threads" or "ray"; None as in the settings. It is not
+            kept with a run, which may go on elsewhere.
         gradient_checkpointing: less memory for a third more time.
         deepspeed: path of a DeepSpeed configuration; `accelerate launch` works without one.
         reason: the stage that teaches to think and to judge, for models that write free text; None for none.
@@ -204,6 +206,7 @@ class Recipe(Part):
     seed: int = Field(default=0, ge=0, lt=2**31)
     workers: int = Field(default=0, ge=0, le=1)
     reward_threads: int = Field(default=4, ge=1)
+    reward_backend: Literal["threads", "ray"] | None = Field(default=None, exclude=True)
     gradient_checkpointing: bool = False
     deepspeed: str = ""
     lora: Lora | None = None
