@@ -80,16 +80,20 @@ def batch(
     place = Path(out)
     flow = _workflow(workflow)
     items, unread = gather(pictures, instruction, flow, place)
-    if mask:
-        items = sources.masked(items, Path(mask))
-    items = [replace(item, references=item.references or tuple(map(Path, references))) for item in items]
-    items = sorted(sources.named(items, format), key=lambda item: item.output)
+    items = _completed(items, mask, references, format)
     sources.check_outputs(items, place)
     count = max(1, min(workers or os.cpu_count() or 1, len(items)))
     way = Way(place, chosen, tuple(map(Path, tools)), quality,
               count if backend == "processes" else 1, sheet)  # fmt: skip
     books = Books(way, items, again, listen, stop or threading.Event())
     return replace(books.run(lambda: _hands(way, count, backend, editor, flow)), unread=unread)
+
+
+def _completed(items: list[Item], mask: str | Path | None, references: Sequence[str | Path], format: str) -> list[Item]:
+    """Items with what is the same for all, named and in order."""
+    items = sources.masked(items, Path(mask)) if mask else items
+    items = [replace(item, references=item.references or tuple(map(Path, references))) for item in items]
+    return sorted(sources.named(items, format), key=lambda item: item.output)
 
 
 def gather(pictures: Pictures, instruction: str, workflow: str, out: Path) -> tuple[list[Item], list[str]]:
