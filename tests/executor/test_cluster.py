@@ -369,7 +369,8 @@ def test_rewards_are_the_same_on_a_cluster(nodes: Nodes, monkeypatch: pytest.Mon
     wanted = task(image, one("exposure", exposure=1.0))
     plans = [one("exposure", exposure=1.0), one("exposure", exposure=2.0), one("flip", direction="horizontal")]
     texts = [Json().write(plan, wanted.request) for plan in plans]
-    far, near = (Environment(Json(), registry, STAGE, backend=name) for name in ("ray", "threads"))
+    patient = STAGE.model_copy(update={"picture_timeout": 120.0})
+    far, near = (Environment(Json(), registry, patient, backend=name) for name in ("ray", "threads"))
     assert [judged.total for judged in far.judge([wanted] * 3, texts)] == [
         judged.total for judged in near.judge([wanted] * 3, texts)
     ]
