@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -50,7 +51,7 @@ def test_one_server_with_constant_times_halves_the_wait_of_exponential_ones(queu
 def test_waits_on_paper_are_those_that_are_simulated(
     servers: int, load: float, kind: str, queueing: Any, simulation: Any
 ) -> None:
-    draws = {
+    draws: dict[str, Callable[[Random], float]] = {
         "exponential": lambda random: random.expovariate(1.0), "constant": lambda random: 1.0,
         "two": lambda random: 0.2 if random.random() < 0.8 else 4.2,
     }  # fmt: skip
