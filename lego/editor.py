@@ -84,7 +84,8 @@ class Editor:
         budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
         self.pool = Pool(shelf(self.settings.models_folder), partial(backend.measure, *budgets, share))
         kept = cache if backend.cache is None else backend.cache
-        self.executor = Executor(self.registry, kept, None, self.pool, backend)
+        held = int((self.settings.run_memory_mb << 20) * share)
+        self.executor = Executor(self.registry, kept, None, self.pool, held, backend)
         self.listeners = (on_event,) if on_event else ()
 
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:

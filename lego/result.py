@@ -120,10 +120,12 @@ class EditResult:
 
         Without ``metadata`` the file holds pixels only.
         """
-        text = {"lego_workflow": self.workflow.json(None), "lego_trace": self.trace.json()}
-        if sum(len(value.encode()) for value in text.values()) > METADATA_LIMIT:
-            del text["lego_trace"]
-        return self.image.save(path, text if metadata else None, self.source.exif if metadata else b"")
+        text = {}
+        if metadata and Path(path).suffix.lower() == ".png":  # no other format holds it
+            text = {"lego_workflow": self.workflow.json(None), "lego_trace": self.trace.json()}
+            if sum(len(value.encode()) for value in text.values()) > METADATA_LIMIT:
+                del text["lego_trace"]
+        return self.image.save(path, text, self.source.exif if metadata else b"")
 
     def report(self) -> str:
         """Return a page of HTML with the picture of every step."""

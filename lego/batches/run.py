@@ -62,8 +62,7 @@ def batch(
         sheet: write a page that shows every picture before and after.
         again: try again what failed.
         workers: how many are edited at once; by default one for each core.
-        backend: processes, threads of this one, or "ray": threads of this one wait for the workers of a cluster, where
-            the pixels stay; then more ``workers`` than cores here are of use.
+        backend: processes, threads of this one, or "ray", the workers of a cluster, for whom threads of this one wait.
         editor: whoever edits, in threads of this process.
         listen: told after each picture how far the batch is.
         stop: set it, and nothing more is begun; what is under way is finished.
@@ -74,9 +73,7 @@ def batch(
     """
     if editor is not None:
         settings, backend = editor.settings, "threads"
-    chosen = settings or Settings.load()
-    if "ray" in (backend, chosen.backend):
-        chosen, backend = replace(chosen, backend="ray"), "threads"
+    chosen, backend = _chosen(settings or Settings.load(), backend)
     place = Path(out)
     flow = _workflow(workflow)
     items, unread = gather(pictures, instruction, flow, place)
@@ -90,6 +87,13 @@ def batch(
               count if backend == "processes" else 1, sheet)  # fmt: skip
     books = Books(way, items, again, listen, stop or threading.Event())
     return replace(books.run(lambda: _hands(way, count, backend, editor, flow)), unread=unread)
+
+
+def _chosen(settings: Settings, backend: Backend) -> tuple[Settings, Backend]:
+    """With a cluster, threads of this process wait for its workers: one program to join it is enough."""
+    if "ray" in (backend, settings.backend):
+        return replace(settings, backend="ray"), "threads"
+    return settings, backend
 
 
 def gather(pictures: Pictures, instruction: str, workflow: str, out: Path) -> tuple[list[Item], list[str]]:

@@ -100,7 +100,7 @@ class Tool(Generic[P, R]):
     Attributes:
         name: how workflows call it.
         sentence: what it does, the first sentence of its docstring.
-        params, outputs: what goes in and comes out, in order.
+        params, outputs: what goes in and comes out, in order; ``image``, ``mask``: the first name of its kind.
         scope: "local" changes only what its mask covers, "global" may change every pixel but not the size,
             "geometric" may change the size.
         family: the module that it lives in.
@@ -124,9 +124,9 @@ class Tool(Generic[P, R]):
         self.name = function.__name__
         self.sentence = found.sentence
         self.doc = found.doc
-        self.params = found.params
-        self.outputs = found.outputs
-        self.context = found.context
+        self.params, self.outputs, self.context = found.params, found.outputs, found.context
+        self.named = {p.name: p for p in found.params}
+        self.image, self.mask = found.first("image"), found.first("mask")
         self.line = found.line
         self.file = function.__code__.co_filename
         self.family = function.__module__.rpartition(".")[2]
@@ -148,7 +148,7 @@ class Tool(Generic[P, R]):
 
     def param(self, name: str) -> Param | None:
         """Return the parameter of that name, or None."""
-        return next((p for p in self.params if p.name == name), None)
+        return self.named.get(name)
 
     def engine(
         self, name: str, requires: Sequence[str] = (), version: str = "1", tile: int = 0, accelerated: bool = False

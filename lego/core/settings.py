@@ -41,6 +41,8 @@ class Settings:
         cache_memory_mb: budget of the cache in memory, in 2^20 bytes.
         cache_disk_mb: budget of the cache on disk; 0 writes nothing there.
         cache_folder: where the cache on disk is.
+        run_memory_mb: budget of the pictures that runs hold, in 2^20 bytes; the oldest beyond it wait in a temporary
+            file, in ``cache_folder`` if there is a cache on disk.
         models_folder: where weights are, a folder for each network.
         models_memory_mb, models_accelerator_mb: budgets of the networks that are held, in 2^20 bytes; 0 takes half of
             the machine's memory and 90 % of each accelerator's.
@@ -63,6 +65,7 @@ class Settings:
     cache_memory_mb: Annotated[int, Field(ge=0)] = 1024
     cache_disk_mb: Annotated[int, Field(ge=0)] = 0
     cache_folder: Path = field(default_factory=_cache_folder)
+    run_memory_mb: Annotated[int, Field(ge=0)] = 2048
     models_folder: Path = field(default_factory=lambda: _cache_folder() / "models")
     models_memory_mb: Annotated[int, Field(ge=0)] = 0
     models_accelerator_mb: Annotated[int, Field(ge=0)] = 0

@@ -176,6 +176,10 @@ class Signature:
     networks: Mapping[str, Network] = field(default_factory=dict)
     spare: frozenset[str] = frozenset()
 
+    def first(self, kind: str) -> str:
+        """The name of the first parameter that takes one value of a kind, or ""."""
+        return next((p.name for p in self.params if p.kind == kind and not p.many), "")
+
 
 def read(function: Callable[..., Any]) -> tuple[Signature, list[str]]:
     """Read a function's signature and docstring; return it with all its faults as ``line: sentence``."""

@@ -10,7 +10,7 @@ from typing import Any
 REFERENCE = re.compile(r"\$(\w+)(?:\.(\w+))?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ref:
     """A reference to a given value (``output`` is "") or to a named output of a step."""
 
@@ -18,7 +18,7 @@ class Ref:
     output: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One tool call; ``args`` holds literals and ``$`` references."""
 

@@ -9,7 +9,33 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
 
-@dataclass(frozen=True)
+class Digests(Mapping[str, str]):
+    """Digests of what came out of a step, each made when asked for: hashing can cost more than a step.
+
+    Args:
+        values: what came out, by name; pictures and masks have a digest, all else is shown as it is.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        value = self._values[name]
+        return getattr(value, "digest", None) or repr(value)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened; ``at`` is seconds since the epoch."""
 
@@ -18,10 +44,11 @@ class Event:
 
     def dump(self) -> dict[str, Any]:
         """Return the event as plain data, without what came out of a step."""
-        return {"event": self.name, **{f.name: getattr(self, f.name) for f in fields(self) if f.repr}}
+        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
+        return {"event": self.name, **{k: dict(v) if isinstance(v, Digests) else v for k, v in facts.items()}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunStarted(Event):
     """A run begins: digests of what was given, the seed, versions of everything that matters."""
 
@@ -32,7 +59,7 @@ class RunStarted(Event):
     steps: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Planned(Event):
     """A builder wrote a workflow."""
 
@@ -44,7 +71,7 @@ class Planned(Event):
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Noted(Event):
     """A sentence about something that was done on the user's behalf, such as a colour conversion."""
 
@@ -53,7 +80,7 @@ class Noted(Event):
     step: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepStarted(Event):
     """A step begins."""
 
@@ -62,7 +89,7 @@ class StepStarted(Event):
     tool: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepProgress(Event):
     """A step is ``share`` (0..1) done."""
 
@@ -71,7 +98,7 @@ class StepProgress(Event):
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepDone(Event):
     """A step ended well: which engine did it and why, from the cache or not, how long, digests of what came out.
 
@@ -86,12 +113,12 @@ class StepDone(Event):
     cached: bool
     seconds: float
     seed: int
-    outputs: dict[str, str]
+    outputs: Mapping[str, str]
     notes: list[str] = field(default_factory=list)
     values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StepFailed(Event):
     """A step failed, or was skipped because one that it needs failed."""
 
@@ -103,7 +130,7 @@ class StepFailed(Event):
     hint: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reviewed(Event):
     """A critic judged the result of a round, the first of which is 0.
 
@@ -125,7 +152,7 @@ class Reviewed(Event):
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunDone(Event):
     """The run is over: "done", "failed", "cancelled" or "timeout"."""
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,23 +18,9 @@ from lego.core import codec, depth
 from lego.core.codec import MAX_PIXELS, Pixels, Source
 from lego.core.depth import Deep
 from lego.core.errors import ImageError
+from lego.core.held import Held, frozen
 
 Box: TypeAlias = tuple[int, int, int, int]
-
-
-Kind = TypeVar("Kind", bound=np.generic)
-
-
-def _freeze(array: NDArray[Kind]) -> NDArray[Kind]:
-    """Own and lock the pixels, copying only when somebody else could still write to them."""
-    owner: Any = array
-    while isinstance(owner, np.ndarray) and not owner.flags.writeable and owner.base is not None:
-        owner = owner.base
-    writable = not isinstance(owner, np.ndarray) or owner.flags.writeable
-    if writable or not array.flags.c_contiguous:
-        array = np.array(array, order="C")
-        array.flags.writeable = False
-    return array
 
 
 class Image:
@@ -51,41 +37,63 @@ class Image:
         ImageError: the array has another shape or type.
     """
 
-    __slots__ = ("__dict__", "alpha", "deep", "exif", "notes", "pixels")
+    __slots__ = ("__dict__", "_alpha", "_deep", "_pixels", "exif", "notes")
 
     def __init__(
         self,
-        pixels: NDArray[Any],
-        alpha: NDArray[Any] | None = None,
+        pixels: NDArray[Any] | Held,
+        alpha: NDArray[Any] | Held | None = None,
         notes: tuple[str, ...] = (),
         exif: bytes = b"",
-        deep: Deep | None = None,
+        deep: Deep | Held | None = None,
     ) -> None:
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        shape = pixels.shape
+        if pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
             raise ImageError(
-                f"an image needs a uint8 array of height x width x 3, not {pixels.dtype} {pixels.shape}",
+                f"an image needs a uint8 array of height x width x 3, not {pixels.dtype} {shape}",
                 hint="use lego.Image.open(array), which converts grey, RGBA, 16-bit and 0..1 float arrays",
                 code="bad_array",
             )
-        if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != pixels.shape[:2]):
-            raise ImageError(
-                f"alpha must be uint8 {pixels.shape[:2]}, not {alpha.dtype} {alpha.shape}", code="bad_array"
-            )
-        self.pixels: Pixels = _freeze(pixels)
-        self.alpha: Pixels | None = None if alpha is None else _freeze(alpha)
+        if alpha is not None and (alpha.dtype != np.uint8 or alpha.shape != shape[:2]):
+            raise ImageError(f"alpha must be uint8 {shape[:2]}, not {alpha.dtype} {alpha.shape}", code="bad_array")
+        self._pixels = _held(pixels)
+        self._alpha = None if alpha is None else _held(alpha)
+        self._deep = None if deep is None else _held(deep)
         self.notes = notes
         self.exif = exif
-        self.deep = None if deep is None else _freeze(deep)
+
+    @property
+    def pixels(self) -> Pixels:
+        """H x W x 3, uint8, read-only."""
+        return self._pixels.array
+
+    @property
+    def alpha(self) -> Pixels | None:
+        """H x W, uint8, read-only; None where all is opaque."""
+        return None if self._alpha is None else self._alpha.array
+
+    @property
+    def deep(self) -> Deep | None:
+        """H x W x 3, uint16, read-only; None where there are but 8 bits."""
+        return None if self._deep is None else self._deep.array
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return self.pixels.shape[1], self.pixels.shape[0]
+        height, width, _ = self._pixels.shape
+        return width, height
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """The arrays behind it."""
+        if self._alpha is None and self._deep is None:
+            return (self._pixels,)
+        return tuple(held for held in (self._pixels, self._alpha, self._deep) if held is not None)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the pixels take."""
-        return sum(array.nbytes for array in (self.pixels, self.alpha, self.deep) if array is not None)
+        return sum(held.nbytes for held in self.held)
 
     @cached_property
     def digest(self) -> str:
@@ -145,11 +153,33 @@ class Image:
 
     def replace(self, pixels: NDArray[Any]) -> Image:
         """Return a picture with other pixels of the same size, keeping this one's alpha."""
-        if pixels.shape != self.pixels.shape:
+        if pixels.shape != self._pixels.shape:
             raise ImageError(
-                f"replacing pixels must keep the shape {self.pixels.shape}, not {pixels.shape}", code="bad_array"
+                f"replacing pixels must keep the shape {self._pixels.shape}, not {pixels.shape}", code="bad_array"
             )
-        return Image(pixels, self.alpha, deep=self.deep if pixels is self.pixels else None)
+        return Image(pixels, self.alpha, deep=self.deep if self._deep and pixels is self.pixels else None)
+
+    def through(self, table: NDArray[np.uint8]) -> Image:
+        """Return a picture whose values are looked up in a table, keeping this one's alpha.
+
+        Nothing is computed until somebody looks at the pixels. Several tables, one after another, become one, so that
+        a run of curves costs one pass; the bytes are those of the passes one by one.
+
+        Args:
+            table: 256 values for all channels, or 256 x 3, one column a channel; uint8.
+
+        Raises:
+            ImageError: the table has another shape or type.
+        """
+        if table.dtype != np.uint8 or table.shape not in ((256,), (256, 3)):
+            raise ImageError(
+                f"a table needs 256 or 256 x 3 values of uint8, not {table.dtype} {table.shape}", code="bad_array"
+            )
+        return Image(self._pixels.through(frozen(table)), self._alpha)
+
+    def part(self, rows: slice, columns: slice) -> Pixels:
+        """Return some of the pixels; if the picture still waits for a table, they alone are looked up."""
+        return self._pixels.part((rows, columns))
 
     def map(self, change: Callable[[Any], NDArray[Any]]) -> Image:
         """Return a picture whose pixels and alpha went through the same geometric change.
@@ -189,18 +219,20 @@ class Mask:
         notes: sentences about how it was found; they end up in the trace.
     """
 
-    __slots__ = ("__dict__", "confidence", "notes", "pixels")
+    __slots__ = ("__dict__", "_pixels", "confidence", "notes")
 
-    def __init__(self, pixels: NDArray[Any], confidence: float | None = None, notes: tuple[str, ...] = ()) -> None:
-        if pixels.dtype == np.bool_:
+    def __init__(
+        self, pixels: NDArray[Any] | Held, confidence: float | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
+        if isinstance(pixels, np.ndarray) and pixels.dtype == np.bool_:
             pixels = pixels.astype(np.uint8) * 255
-        if pixels.dtype != np.uint8 or pixels.ndim != 2 or 0 in pixels.shape:
+        if pixels.dtype != np.uint8 or len(pixels.shape) != 2 or 0 in pixels.shape:
             raise ImageError(
                 f"a mask needs a uint8 or bool array of height x width, not {pixels.dtype} {pixels.shape}",
                 hint="use lego.Mask.open(array or path)",
                 code="bad_array",
             )
-        self.pixels: Pixels = _freeze(pixels)
+        self._pixels = _held(pixels)
         self.confidence = confidence
         self.notes = notes
 
@@ -231,12 +263,23 @@ class Mask:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return self.pixels.shape[1], self.pixels.shape[0]
+        height, width = self._pixels.shape
+        return width, height
+
+    @property
+    def pixels(self) -> Pixels:
+        """H x W, uint8, read-only."""
+        return self._pixels.array
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """The array behind it."""
+        return (self._pixels,)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the pixels take."""
-        return self.pixels.nbytes
+        return self._pixels.nbytes
 
     @cached_property
     def digest(self) -> str:
@@ -302,6 +345,10 @@ class Mask:
         buffer = io.BytesIO()
         self.pil().save(buffer, "PNG")
         return buffer.getvalue()
+
+
+def _held(array: NDArray[Any] | Held) -> Held:
+    return array if isinstance(array, Held) else Held(frozen(array))
 
 
 def _digest(kind: str, pixels: Pixels, alpha: Pixels | None = None, deep: Deep | None = None) -> str:

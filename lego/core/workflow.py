@@ -45,7 +45,7 @@ CODES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A checked step: its tool, every argument with defaults filled in, and the steps that it waits for."""
 
@@ -162,6 +162,7 @@ class _Checker:
 
     def __init__(self, registry: Registry, given: Mapping[str, str] | None) -> None:
         self.registry = registry
+        self.kinds: dict[str, dict[str, str]] = {}  # by tool: the kinds of its outputs
         self.given = dict(given or {"image": "image"})
         self.outputs: dict[str, dict[str, str] | None] = {}  # None: an unknown tool, whose outputs cannot be known
         self.later: dict[str, Step] = {}
@@ -181,7 +182,7 @@ class _Checker:
                 self._references_of_unknown(step)
             else:
                 bound.append(self._bind(step, tool))
-            self.outputs[step.id] = None if tool is None else {o.name: o.kind for o in tool.outputs}
+            self.outputs[step.id] = None if tool is None else self._kinds(tool)
         if not workflow.results:
             self.problems.append(
                 Problem("", "result", "no_result", "the workflow has no result", 'such as "result": "$s1"')
@@ -190,6 +191,11 @@ class _Checker:
         found = [self._reference(end, "result", text)[0] for text in workflow.results]
         self.results = tuple(ref for ref in found if ref is not None)
         return bound, self.problems
+
+    def _kinds(self, tool: Tool[..., Any]) -> dict[str, str]:
+        if tool.name not in self.kinds:
+            self.kinds[tool.name] = {o.name: o.kind for o in tool.outputs}
+        return self.kinds[tool.name]
 
     def _identifier(self, step: Step) -> None:
         if step.id in self.outputs:
@@ -204,9 +210,9 @@ class _Checker:
             )
 
     def _bind(self, step: Step, tool: Tool[..., Any]) -> Bound:
-        params = {p.name: p for p in tool.params}
         for name in step.args:
-            if name not in params:
+            if tool.param(name) is None:
+                params = [p.name for p in tool.params]
                 nearest = difflib.get_close_matches(name, params, 1, 0.5)
                 hint = f"did you mean '{nearest[0]}'?" if nearest else f"allowed: {', '.join(params)}"
                 self._add(step, name, "unknown_arg", f"'{tool.name}' has no parameter '{name}'", hint)

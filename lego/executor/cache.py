@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import io
 import json
 import os
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from lego.core.codec import write_whole
 from lego.core.errors import ImageError, SettingsError
+from lego.core.held import bytes_of, owner_of
 from lego.core.values import Image, Mask
 
 Outputs: TypeAlias = Mapping[str, Any]
@@ -25,18 +27,13 @@ MEMORY_BYTES = 1 << 30  # 29 pictures of 12 megapixels
 SMALL = 256  # bytes that an entry costs beside its pixels
 
 
-@dataclass
+@dataclass(slots=True)
 class _Entry:
     outputs: Outputs
+    buffers: tuple[tuple[int, int], ...]
     seconds: float
     bytes: int
-    score: float = 0.0
-
-
-@dataclass
-class _Lock:
-    lock: Any = field(default_factory=threading.Lock)
-    users: int = 0
+    score: float
 
 
 class Cache:
@@ -53,11 +50,12 @@ class Cache:
         self.folder = folder if disk_bytes > 0 else None
         self.disk_bytes = disk_bytes
         self._entries: dict[str, _Entry] = {}
-        self._buffers: dict[int, list[int]] = {}  # id of the owning buffer: its bytes, how many entries hold it
+        self._buffers: dict[int, list[int]] = {}  # id of a block of memory: its bytes, how many entries hold it
+        self._queue: list[tuple[float, str]] = []  # every entry once, by the score that it had
         self._used = 0
         self._clock = 0.0
-        self._guard = threading.RLock()
-        self._locks: dict[str, _Lock] = {}
+        self._guard = threading.Lock()
+        self._busy: dict[str, threading.Event | None] = {}  # keys that a thread works on, and who waits for it
         self._disk = _Disk(self.folder, disk_bytes) if self.folder else None
 
     @property
@@ -93,31 +91,16 @@ class Cache:
         if self._disk:
             self._disk.write(key, outputs, seconds)
 
-    @contextlib.contextmanager
-    def alone(self, key: str, wait: Any = None) -> Iterator[None]:
-        """Let one thread at a time work on a key; ``wait`` is called every tenth of a second while waiting."""
-        with self._guard:
-            held = self._locks.setdefault(key, _Lock())
-            held.users += 1
-        try:
-            while not held.lock.acquire(timeout=0.1):
-                if wait:
-                    wait()
-            try:
-                yield
-            finally:
-                held.lock.release()
-        finally:
-            with self._guard:
-                held.users -= 1
-                if not held.users:
-                    self._locks.pop(key, None)
+    def alone(self, key: str, wait: Callable[[], None] | None = None) -> _Alone:
+        """Let one thread at a time work on a key, in a with block; waiting, ``wait`` is called ten times a second."""
+        return _Alone(self._guard, self._busy, key, wait)
 
     def clear(self) -> None:
         """Forget everything in memory and on disk."""
         with self._guard:
             self._entries.clear()
             self._buffers.clear()
+            self._queue.clear()
             self._used = 0
         if self._disk:
             self._disk.clear()
@@ -126,35 +109,73 @@ class Cache:
         return self._clock + entry.seconds / entry.bytes
 
     def _keep(self, key: str, outputs: Outputs, seconds: float) -> None:
-        size = SMALL + sum(_nbytes(buffer) for buffer in _buffers(outputs).values())
+        buffers = buffers_of(outputs)
+        size = SMALL + sum(buffers.values())
         if size > self.memory_bytes:
             return
         with self._guard:
             if key in self._entries:
                 return
-            entry = _Entry(outputs, seconds, size)
-            entry.score = self._score(entry)
-            self._entries[key] = entry
-            self._hold(outputs, 1)
+            score = self._clock + seconds / size
+            self._entries[key] = entry = _Entry(outputs, tuple(buffers.items()), seconds, size, score)
+            self._hold(entry, 1)
+            heapq.heappush(self._queue, (score, key))
             while self._used > self.memory_bytes:
                 self._evict()
 
     def _evict(self) -> None:
-        key, entry = min(self._entries.items(), key=lambda item: item[1].score)
-        self._clock = entry.score
+        """Drop the entry with the lowest score, unless it has been asked for since it was put in the queue."""
+        score, key = heapq.heappop(self._queue)
+        entry = self._entries[key]
+        if entry.score > score:
+            heapq.heappush(self._queue, (entry.score, key))
+            return
+        self._clock = score
         del self._entries[key]
-        self._hold(entry.outputs, -1)
+        self._hold(entry, -1)
 
-    def _hold(self, outputs: Outputs, count: int) -> None:
+    def _hold(self, entry: _Entry, count: int) -> None:
         self._used += SMALL * count
-        for name, buffer in _buffers(outputs).items():
-            held = self._buffers.setdefault(name, [_nbytes(buffer), 0])
+        for name, size in entry.buffers:
+            held = self._buffers.setdefault(name, [size, 0])
             if held[1] == 0:
                 self._used += held[0]
             held[1] += count
             if held[1] == 0:
                 self._used -= held[0]
                 del self._buffers[name]
+
+
+class _Alone:
+    """The with block of `Cache.alone`; a class, because it is entered once a step."""
+
+    __slots__ = ("busy", "guard", "key", "wait")
+
+    def __init__(
+        self,
+        guard: threading.Lock,
+        busy: dict[str, threading.Event | None],
+        key: str,
+        wait: Callable[[], None] | None,
+    ) -> None:
+        self.guard, self.busy, self.key, self.wait = guard, busy, key, wait
+
+    def __enter__(self) -> None:
+        while True:
+            with self.guard:
+                if self.key not in self.busy:
+                    self.busy[self.key] = None
+                    return
+                freed = self.busy[self.key] = self.busy[self.key] or threading.Event()
+            freed.wait(0.1)
+            if self.wait:
+                self.wait()
+
+    def __exit__(self, *error: object) -> None:
+        with self.guard:
+            freed = self.busy.pop(self.key)
+        if freed:
+            freed.set()
 
 
 class _Disk:
@@ -250,24 +271,17 @@ def _revive(fact: dict[str, Any], name: str, arrays: Any) -> Any:
     return fact["value"]
 
 
-def _buffers(outputs: Outputs) -> dict[int, Any]:
-    """The memory blocks behind the outputs; a slice keeps its whole base alive, so the base counts."""
-    found: dict[int, Any] = {}
+def buffers_of(outputs: Outputs) -> dict[int, int]:
+    """The blocks of memory behind outputs and their bytes; a slice keeps all of its block alive, so all of it counts.
+
+    What is still to be looked up counts as if it were there, because it may be at any time.
+    """
+    found: dict[int, int] = {}
     for value in outputs.values():
-        for array in (getattr(value, name, None) for name in ("pixels", "alpha", "deep")):
-            owner: Any = array
-            while isinstance(owner, np.ndarray) and owner.base is not None:
-                owner = owner.base
-            if owner is not None:
-                found[id(owner)] = owner
+        for held in value.held if isinstance(value, Image | Mask) else ():
+            if (array := held.present) is None:
+                found[id(held)] = held.nbytes
+            else:
+                owner = owner_of(array)
+                found[id(owner)] = bytes_of(owner)
     return found
-
-
-def _nbytes(buffer: Any) -> int:
-    return (
-        int(buffer.nbytes)
-        if isinstance(buffer, np.ndarray)
-        else len(buffer)
-        if isinstance(buffer, bytes | bytearray)
-        else 0
-    )

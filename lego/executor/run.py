@@ -20,14 +20,16 @@ from lego.core.registry import Engine, Registry
 from lego.core.registry import registry as default_registry
 from lego.core.signature import Context
 from lego.core.steps import Ref
-from lego.core.trace import Event, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
+from lego.core.trace import Digests, Event, Noted, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
-from lego.executor.step import key_of, resolve
+from lego.executor.spill import MEMORY_BYTES, Spill
+from lego.executor.step import head_of, key_of, resolve
 
 POLL = 0.05  # seconds between looks at the cancel token while steps run
+NOBODY = Context()  # for tools that do not ask
 WORTH_TELLING = 0.01  # progress events closer together than this share are left out
 
 
@@ -69,6 +71,7 @@ class Executor:
         cache: outputs by content, shared by all runs of this executor; by default the backend's own, if it has one.
         workers: how many steps run at once.
         pool: where the networks of the tools come from; without one, engines without networks run.
+        memory_bytes: budget for the pictures of all runs that anybody holds; the oldest beyond it wait in a file.
         backend: whose hands do the steps; by default threads of this process, ``workers`` of them.
     """
 
@@ -78,6 +81,7 @@ class Executor:
         cache: Cache | None = None,
         workers: int | None = None,
         pool: Pool | None = None,
+        memory_bytes: int = MEMORY_BYTES,
         backend: Backend | None = None,
     ) -> None:
         self.registry = default_registry if registry is None else registry
@@ -86,6 +90,7 @@ class Executor:
         held = self.backend.cache if cache is None else cache
         self.cache = Cache() if held is None else held
         self.pool = pool
+        self.spill = Spill(memory_bytes, self.cache.folder)
 
     def run(
         self,
@@ -134,9 +139,9 @@ class Executor:
         return job.run()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Task:
-    """A step on its way: what it is, which engine, its key, and since when it runs."""
+    """A step on its way: what it is, which engine, its key, since when it runs, and if it is to stop."""
 
     bound: Bound
     engine: Engine
@@ -148,7 +153,7 @@ class _Task:
     children: list[str] = field(default_factory=list)
     started: float = 0.0
     progress: float = 0.0
-    stop: threading.Event = field(default_factory=threading.Event)
+    stopped: bool = False
 
 
 class _Job:
@@ -182,17 +187,15 @@ class _Job:
         digests = {name: value.digest for name, value in self.given.items()}
         keys: dict[str, str] = {}
         tasks = {}
-        engines: dict[str, tuple[Engine, str]] = {}
+        ways: dict[str, tuple[Engine, str, str, str]] = {}
         for item in bound:
-            if item.tool.name not in engines:
-                engines[item.tool.name] = _chosen(item, self.executor.pool)
-            engine, reason = engines[item.tool.name]
-            places = engine.places(self.executor.pool)
-            key, own_seed = key_of(item, engine, places, seed, keys, digests)
+            if item.tool.name not in ways:
+                ways[item.tool.name] = _way(item, self.executor.pool)
+            engine, reason, device, head = ways[item.tool.name]
+            key, own_seed = key_of(item, head, seed, keys, digests)
             if not item.tool.deterministic:
                 key = f"{key}-{uuid.uuid4().hex}"  # its children must not be served results of another run
             keys[item.step.id] = key
-            device = next((place.device for place in places), CPU)
             tasks[item.step.id] = _Task(item, engine, reason, key, own_seed, device)
         return tasks
 
@@ -212,7 +215,9 @@ class _Job:
             raise
         finally:
             for task in self.running.values():
-                task.stop.set()
+                task.stopped = True
+            if fault := self.executor.spill.complaint():
+                self.trace.add(Noted(fault))
             self.trace.add(RunDone(status, time.monotonic() - self.start))
         found = tuple(self._find(ref) for ref in self.results if ref.step in self.given or ref.step in self.outputs)
         return Run(self.outputs, self.errors, found)
@@ -278,7 +283,7 @@ class _Job:
     def _work(self, task: _Task, args: dict[str, Any]) -> bool:
         """Run in any thread: compute, or wait for who computes; put the outcome into the news. Was it given up?"""
         name = task.bound.step.id
-        context = Context(task.seed, task.device, self._reporter(task), task.engine.tile)
+        context = self._context(task) if task.bound.tool.context else NOBODY
         cache = self.executor.cache
         start = time.monotonic()
         try:
@@ -303,9 +308,9 @@ class _Job:
             self.news.put((name, fault, time.monotonic() - start, False))
             if not isinstance(error, Exception):
                 raise
-        return task.stop.is_set()
+        return task.stopped
 
-    def _reporter(self, task: _Task) -> Callable[[float], None]:
+    def _context(self, task: _Task) -> Context:
         name = task.bound.step.id
 
         def progress(share: float) -> None:
@@ -314,12 +319,12 @@ class _Job:
                 task.progress = share
                 self.news.put((name, StepProgress(name, min(1.0, max(0.0, share))), 0.0, False))
 
-        return progress
+        return Context(task.seed, task.device, progress, task.engine.tile)
 
     def _stop(self, task: _Task) -> None:
         """Raise if this step should not go on."""
-        where = f"{task.bound.step.id} ({task.bound.tool.name})"
-        if self.cancel.cancelled or task.stop.is_set():
+        if self.cancel.cancelled or task.stopped:
+            where = f"{task.bound.step.id} ({task.bound.tool.name})"
             raise CancelledError("the run was stopped", where=where, hint="nothing was saved; run it again")
 
     def _hear(self, name: str, value: Any, seconds: float, cached: bool, ready: deque[_Task]) -> None:
@@ -342,11 +347,11 @@ class _Job:
     def _done(self, task: _Task, outputs: Outputs, seconds: float, cached: bool) -> None:
         name = task.bound.step.id
         self.outputs[name] = outputs
+        self.executor.spill.hold(outputs)
         self.executor.backend.adopt(outputs, partial(self.again, name, next(iter(outputs))))
         notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
-        digests = {key: _summary(value) for key, value in outputs.items()}
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
-        self.trace.add(StepDone(*told, digests, notes, outputs))
+        self.trace.add(StepDone(*told, Digests(outputs), notes, outputs))
 
     def _fail(self, task: _Task, error: StepError) -> None:
         """Record a failure, and that of everything that waits for it."""
@@ -395,7 +400,7 @@ class _Job:
     def _give_up(self, tasks: list[_Task], kind: type[StepError], message: str, hint: str) -> None:
         for task in tasks:
             name = task.bound.step.id
-            task.stop.set()
+            task.stopped = True
             if self.running.pop(name, None):
                 self.executor.backend.give_up()
             if name not in self.errors:
@@ -405,13 +410,12 @@ class _Job:
         return self.given[ref.step] if ref.step in self.given else self.outputs[ref.step][ref.output]
 
 
-def _summary(value: Any) -> str:
-    return value.digest if isinstance(value, Image | Mask) else repr(value)
-
-
-def _chosen(item: Bound, pool: Pool | None) -> tuple[Engine, str]:
+def _way(item: Bound, pool: Pool | None) -> tuple[Engine, str, str, str]:
+    """The engine of a step's tool, the reason for it, its device, and what the keys of its steps begin with."""
     try:
-        return item.tool.choose(pool)
+        engine, reason = item.tool.choose(pool)
     except StepError as error:
         error.where = f"{item.step.id} ({item.tool.name})"
         raise
+    places = engine.places(pool)
+    return engine, reason, next((place.device for place in places), CPU), head_of(item.tool, engine, places)

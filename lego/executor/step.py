@@ -23,23 +23,23 @@ TYPES = {"image": Image, "mask": Mask, "string": str, "integer": int, "number": 
 EMPTY = "the mask is empty, so nothing was changed"
 
 
-def key_of(
-    bound: Bound, engine: Engine, places: Sequence[Place], seed: int, keys: Mapping[str, str], given: Mapping[str, str]
-) -> tuple[str, int]:
+def head_of(tool: Tool[..., Any], engine: Engine, places: Sequence[Place]) -> str:
+    """What the keys of all steps of a tool begin with: its version, the engine with its code, its networks' places."""
+    networks = [[place.weights, place.device, place.precision] for place in places]
+    return _text([tool.name, tool.version, engine.name, engine.version, engine.code, networks])
+
+
+def key_of(bound: Bound, head: str, seed: int, keys: Mapping[str, str], given: Mapping[str, str]) -> tuple[str, int]:
     """Return the content key of a step and the seed of its own.
 
-    The key covers the tool, its version, the engine with its code, where its networks run, the arguments by content,
-    and the seed if the tool takes one; a reference counts by the key of its parent. Two steps that would do the same
-    share a key.
+    The key covers what its tool is (``head``, from `head_of`), the arguments by content, and the seed if the tool takes
+    one; a reference counts by the key of its parent. Two steps that would do the same share a key.
     """
-    args = {name: _part(value, keys, given) for name, value in bound.args.items()}
-    networks = [[place.weights, place.device, place.precision] for place in places]
-    facts = [bound.tool.name, bound.tool.version, engine.name, engine.version, engine.code, networks, args]
-    own = _digest(facts)
+    own = _digest(head + _text([_part(value, keys, given) for value in bound.args.values()]))
     if not bound.tool.context:
         return own, 0
-    own_seed = int(_digest([seed, own])[:8], 16)
-    return _digest([own, own_seed]), own_seed
+    own_seed = int(_digest(f"{seed} {own}")[:8], 16)
+    return _digest(f"{own} {own_seed}"), own_seed
 
 
 def call(bound: Bound, engine: Engine, args: dict[str, Any], context: Context) -> Outputs:
@@ -75,8 +75,7 @@ def _before(tool: Tool[..., Any], args: Mapping[str, Any]) -> Outputs | None:
     """Refuse a mask that does not fit; with an empty one, return the picture as it is if that is all there is."""
     if tool.scope != "local":
         return None
-    image = next((args[p.name] for p in tool.params if p.kind == "image" and not p.many), None)
-    mask = next((args[p.name] for p in tool.params if p.kind == "mask" and not p.many), None)
+    image, mask = args.get(tool.image), args.get(tool.mask)
     if image is None or mask is None:
         return None
     if mask.size != image.size:
@@ -106,15 +105,15 @@ def _after(tool: Tool[..., Any], args: Mapping[str, Any], outputs: dict[str, Any
         fits = isinstance(value, TYPES[output.kind])  # type: ignore[arg-type]  # the table holds types and tuples of types
         if not fits or (isinstance(value, bool) and output.kind != "boolean"):
             raise StepError(f"output '{output.name}' is {type(value).__name__}, not {output.kind}", code="bad_output")
-    image = next((args[p.name] for p in tool.params if p.kind == "image" and not p.many), None)
+    image = args.get(tool.image)
     made = next((o.name for o in tool.outputs if o.kind == "image"), None)
     if tool.scope == "geometric" or image is None or made is None:
         return outputs
     if outputs[made].size != image.size:
         message = f"the tool changed the size from {image.size} to {outputs[made].size}"
         raise StepError(message, hint='declare it with @lego.tool(scope="geometric")', code="bad_output")
-    mask = next((args[p.name] for p in tool.params if p.kind == "mask" and not p.many), None)
-    if tool.scope == "local" and mask is not None and tool.param("grow") is None:
+    mask = args.get(tool.mask) if tool.scope == "local" else None
+    if mask is not None and tool.param("grow") is None:
         outputs[made] = _outside_untouched(image, outputs[made], mask)
     return outputs
 
@@ -137,12 +136,12 @@ def resolve(value: Any, find: Callable[[Ref], Any]) -> Any:
 
 def _part(value: Any, keys: Mapping[str, str], given: Mapping[str, str]) -> Any:
     if isinstance(value, Ref):
-        return (
-            {"given": given[value.step]} if value.step in given else {"step": keys[value.step], "output": value.output}
-        )
-    return [_part(item, keys, given) for item in value] if isinstance(value, list) else {"is": value}
+        return ["given", given[value.step]] if value.step in given else ["step", keys[value.step], value.output]
+    return ["list", *(_part(item, keys, given) for item in value)] if isinstance(value, list) else ["is", value]
 
 
-def _digest(facts: Any) -> str:
-    text = json.dumps(facts, sort_keys=True, allow_nan=False, ensure_ascii=False)
+_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

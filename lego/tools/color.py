@@ -19,8 +19,8 @@ from lego.tools.pixels import (
     BOXY,
     LUMA,
     Plane,
-    apply_curve,
     blend,
+    curved,
     from_lab,
     from_linear,
     in_strips,
@@ -83,7 +83,7 @@ def temperature(
     if kelvin is not None:
         temperature = float(np.copysign(kelvin, temperature)) / KELVIN
     gains = np.exp(np.array([0.004, 0, -0.004]) * temperature)
-    return blend(image, _gained(image, mask, gains), mask)
+    return _gained(image, mask, gains, mask)
 
 
 @tool(
@@ -97,17 +97,17 @@ def temperature(
 def tint(image: Image, mask: Mask | None = None, tint: Percent = 20.0) -> Image:
     """Shift the light towards magenta (positive) or green (negative); luminance stays."""
     gains = np.exp(np.array([0.0015, -0.003, 0.0015]) * tint)
-    return blend(image, _gained(image, mask, gains), mask)
+    return _gained(image, mask, gains, mask)
 
 
-def _gained(image: Image, mask: Mask | None, gains: NDArray[np.float64]) -> Pixels:
-    """Multiply the channels in linear light so that the mean luminance of what is edited stays what it is."""
+def _gained(image: Image, measured: Mask | None, gains: NDArray[np.float64], mask: Mask | None) -> Image:
+    """Multiply the channels in linear light so that the mean luminance of what is measured stays what it is."""
     if (gains == 1).all():
-        return image.pixels
-    counts, light = _counts(*sampled(image, mask)), _linear_codes()
+        return image.replace(image.pixels)
+    counts, light = _counts(*sampled(image, measured)), _linear_codes()
     luma = np.array(LUMA) * (counts @ light + 1e-9)
     gains = gains * float(luma.sum() / (luma @ gains))
-    return apply_curve(image.pixels, from_linear(light[:, None] * gains))
+    return curved(image, from_linear(light[:, None] * gains), mask)
 
 
 def _counts(pixels: Pixels, where: Pixels | None) -> NDArray[np.float64]:
@@ -142,7 +142,7 @@ def white_balance(image: Image, mask: Mask | None = None, amount: Share = 0.8) -
         return image.replace(image.pixels)
     norm = (counts @ _linear_codes() ** 6 / counts.sum(1)) ** (1 / 6) + 1e-6
     gains = np.clip(norm.mean() / norm, 0.4, 2.5) ** amount
-    return blend(image, _gained(image, None, gains), mask)
+    return _gained(image, None, gains, mask)
 
 
 @tool(
@@ -381,7 +381,7 @@ def _grey(image: Image, weights: tuple[float, float, float] = PANCHROMATIC) -> P
 def _toned(image: Image, lab: NDArray[Any]) -> Pixels:
     """Give each of the 256 greys the Lab colour in its row."""
     table = from_lab(np.asarray(lab, np.float32)[:, None])[:, 0]
-    return apply_curve(np.repeat(_grey(image)[..., None], 3, 2), table)
+    return np.asarray(cv2.LUT(np.repeat(_grey(image)[..., None], 3, 2), to_uint8(table)[:, None]), np.uint8)
 
 
 def _mixed(image: Image, edit: Pixels, amount: float) -> Pixels:
@@ -394,4 +394,4 @@ def _mixed(image: Image, edit: Pixels, amount: float) -> Pixels:
 )
 def invert(image: Image, mask: Mask | None = None) -> Image:
     """Turn light into dark and every colour into its opposite, like a negative."""
-    return blend(image, 255 - image.pixels, mask)
+    return curved(image, np.arange(255, -1, -1, dtype=np.uint8), mask)

@@ -14,7 +14,7 @@ from pydantic import Field
 from lego.core.registry import tool
 from lego.core.signature import Color, Percent, Share
 from lego.core.values import Image, Mask
-from lego.tools.pixels import apply_curve, blend, curve_through, from_lab, sampled, to_lab
+from lego.tools.pixels import curve_through, curved, from_lab, sampled, to_lab
 
 Code = Annotated[int, Field(ge=0, le=255)]
 REACH = 60  # of 255: how far an end point moves at 100 %
@@ -48,7 +48,7 @@ def whites(image: Image, mask: Mask | None = None, whites: Percent = 40.0) -> Im
     move = REACH * abs(whites) / 100
     end = (255 - move, 255 - min(move, SOFTEST)) if whites > 0 else (255, 255 - move)
     points = [(0, 0), (64, 64), end] + ([(255, 255)] if whites > 0 else [])
-    return blend(image, apply_curve(image.pixels, curve_through(points)), mask)
+    return curved(image, curve_through(points), mask)
 
 
 @tool(
@@ -75,7 +75,7 @@ def blacks(image: Image, mask: Mask | None = None, blacks: Percent = -30.0) -> I
     move = REACH * abs(blacks) / 100
     end = (move, min(move, SOFTEST)) if blacks < 0 else (0, move)
     points = ([(0, 0)] if blacks < 0 else []) + [end, (191, 191), (255, 255)]
-    return blend(image, apply_curve(image.pixels, curve_through(points)), mask)
+    return curved(image, curve_through(points), mask)
 
 
 @tool(
@@ -109,7 +109,7 @@ def curves(
         straight = np.arange(256.0)
         names = ("red channel", "green channel", "blue channel")
         curve = np.stack([curve if name == channel else straight for name in names], 1)
-    return blend(image, apply_curve(image.pixels, curve), mask)
+    return curved(image, curve, mask)
 
 
 @tool(
@@ -139,7 +139,7 @@ def levels(
     if low >= high:
         raise ValueError(f"black {low} is not below white {high}")
     share = np.clip((np.arange(256) - low) / (high - low), 0, 1)
-    return blend(image, apply_curve(image.pixels, 255 * share ** (1 / gamma)), mask)
+    return curved(image, 255 * share ** (1 / gamma), mask)
 
 
 def measured_ends(image: Image, mask: Mask | None) -> tuple[int, int]:
@@ -165,7 +165,7 @@ def measured_ends(image: Image, mask: Mask | None) -> tuple[int, int]:
 def fade(image: Image, mask: Mask | None = None, amount: Share = 0.5) -> Image:
     """Fade the picture as an old print: black turns dark grey, white a little duller, colours calmer in the dark."""
     curve = curve_through([(0, 64 * amount), (80, 80 + 14 * amount), (190, 190 - 2 * amount), (255, 255 - 14 * amount)])
-    return blend(image, apply_curve(image.pixels, curve), mask)
+    return curved(image, curve, mask)
 
 
 @tool(
@@ -210,7 +210,7 @@ def split_tone(
     tones = [tone * share[:, None] for tone, share in zip(_tones(shadows, highlights), (1 - upper, upper), strict=True)]
     tinged = np.concatenate([light[:, None] * 100, sum(tones) * (amount * room[:, None])], 1)
     table = from_lab(np.asarray(tinged[:, None], np.float32))[:, 0]
-    return blend(image, apply_curve(image.pixels, table), mask)
+    return curved(image, table, mask)
 
 
 def _tones(*colors: str) -> list[NDArray[np.float32]]:

@@ -12,7 +12,7 @@ from lego.core.signature import Share
 from lego.core.values import Image, Mask
 from lego.tools.color import vibrance, white_balance
 from lego.tools.grade import measured_ends
-from lego.tools.pixels import Plane, apply_curve, blend, from_lab, in_strips, to_lab
+from lego.tools.pixels import Plane, blend, curved, from_lab, in_strips, to_lab
 from lego.tools.tone import clarity, shadows
 
 SIDE = 512  # px at which pictures are measured
@@ -52,7 +52,7 @@ def auto_enhance(image: Image, mask: Mask | None = None, amount: Share = 0.8) ->
     lift = float(np.clip((aim - stretched) / 25, -0.5, 0.9)) * amount
     slope = 2.0**lift
     edit = white_balance(image, amount=0.3 * amount)
-    edit = edit.replace(apply_curve(edit.pixels, 255 * slope * codes / (1 + (slope - 1) * codes)))
+    edit = curved(edit, 255 * slope * codes / (1 + (slope - 1) * codes))
     dark = float(np.clip((light < 18).mean() - 0.15, 0, 0.5))
     if dark > 0:
         edit = shadows(edit, shadows=70 * dark * amount)

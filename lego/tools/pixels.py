@@ -78,11 +78,12 @@ def in_strips(image: Image, mask: Mask | None, change: Callable[[Pixels], NDArra
         change: gets some rows of the picture (uint8) and returns them changed (uint8 or float 0..255); each pixel must
             depend on itself alone.
     """
-    edit = image.pixels.copy()
-    x0, y0, x1, y1 = (0, 0, *image.size) if mask is None else mask.box or (0, 0, 0, 0)
+    width, height = image.size
+    edit = np.empty((height, width, 3), np.uint8) if mask is None else image.pixels.copy()
+    x0, y0, x1, y1 = (0, 0, width, height) if mask is None else mask.box or (0, 0, 0, 0)
     for top in range(y0, y1, STRIP):
         area = (slice(top, min(top + STRIP, y1)), slice(x0, x1))
-        edit[area] = to_uint8(change(np.ascontiguousarray(image.pixels[area])))
+        edit[area] = to_uint8(change(image.part(*area)))
     return edit
 
 
@@ -94,7 +95,7 @@ def sampled(image: Image, mask: Mask | None) -> tuple[Pixels, Pixels | None]:
         where = None if mask is None else np.ascontiguousarray(mask.pixels[area])
         if where is None or where.any() or step == 1:
             break
-    return np.ascontiguousarray(image.pixels[area]), where
+    return image.part(*area), where
 
 
 def to_uint8(values: NDArray[Any]) -> Pixels:
@@ -174,12 +175,13 @@ def _gamut() -> Plane:
     return np.asarray(low, np.float32)
 
 
-def apply_curve(pixels: Pixels, curve: NDArray[Any]) -> Pixels:
-    """Look every value up in a curve of 256 values (or 256 x 3, one column a channel), 0..255."""
-    table = to_uint8(curve)
-    if table.ndim == 1:
-        return np.asarray(cv2.LUT(pixels, table), np.uint8)
-    return np.asarray(cv2.LUT(pixels, table[:, None, :]), np.uint8)
+def curved(image: Image, curve: NDArray[Any], mask: Mask | None = None) -> Image:
+    """Look every value up in a curve of 256 values (or 256 x 3, one column a channel), 0..255, through a mask.
+
+    Without a mask nothing is computed until somebody looks: a run of curves is one pass (`Image.through`).
+    """
+    made = image.through(to_uint8(curve))
+    return made if mask is None else blend(image, made.pixels, mask)
 
 
 def curve_through(points: Sequence[tuple[float, float]]) -> NDArray[np.float64]:

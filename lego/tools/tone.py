@@ -14,9 +14,9 @@ from lego.core.signature import Percent
 from lego.core.values import Image, Mask
 from lego.tools.pixels import (
     Plane,
-    apply_curve,
     base_layer,
     blend,
+    curved,
     from_lab,
     from_linear,
     guided,
@@ -56,7 +56,7 @@ def exposure(image: Image, mask: Mask | None = None, exposure: Stops = 0.5) -> I
         rest = 1 - gain * knee
         shoulder = gain * knee + rest * _bent((light - knee) / (1 - knee), gain * (1 - knee) / rest)
         scaled = np.where(light > knee, shoulder, scaled)
-    return blend(image, apply_curve(image.pixels, from_linear(scaled)), mask)
+    return curved(image, from_linear(scaled), mask)
 
 
 def _bent(x: NDArray[Any], slope: float) -> NDArray[Any]:
@@ -76,7 +76,7 @@ def _bent(x: NDArray[Any], slope: float) -> NDArray[Any]:
 def brightness(image: Image, mask: Mask | None = None, brightness: Percent = 20.0) -> Image:
     """Raise or lower the middle tones while black and white stay where they are."""
     slope = 2.0 ** (brightness / 50)  # at 50 % mid grey 0.5 becomes 0.67; unlike gamma it does not lift noise in black
-    return blend(image, apply_curve(image.pixels, 255 * _bent(np.arange(256) / 255, slope)), mask)
+    return curved(image, 255 * _bent(np.arange(256) / 255, slope), mask)
 
 
 @tool(
@@ -106,7 +106,7 @@ def contrast(image: Image, mask: Mask | None = None, contrast: Percent = 20.0) -
     codes = np.arange(256) / 255
     low = pivot * _bent(codes / pivot, 1 / slope)
     high = 1 - (1 - pivot) * _bent((1 - codes) / (1 - pivot), 1 / slope)
-    return blend(image, apply_curve(image.pixels, 255 * np.where(codes < pivot, low, high)), mask)
+    return curved(image, 255 * np.where(codes < pivot, low, high), mask)
 
 
 @tool(

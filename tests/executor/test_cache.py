@@ -117,7 +117,7 @@ def test_one_thread_at_a_time_works_on_a_key_and_a_waiter_takes_over() -> None:
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
-    assert cache._locks == {}
+    assert cache._busy == {}
 
 
 def test_a_waiter_can_give_up() -> None:
@@ -135,4 +135,4 @@ def test_a_waiter_can_give_up() -> None:
         thread.start()
         thread.join(5)
         assert not thread.is_alive()
-    assert cache._locks == {}
+    assert cache._busy == {}

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lego.core.values import Image, Mask
 from lego.tools.pixels import (
     Plane,
-    apply_curve,
     base_layer,
     blend,
     curve_through,
+    curved,
     from_lab,
     from_linear,
     gaussian,
@@ -106,8 +106,8 @@ def test_mid_grey_has_a_fifth_of_the_light_of_white() -> None:
 
 def test_a_curve_may_differ_by_channel() -> None:
     curve = np.arange(256)[:, None] * np.array([1.0, 0.5, 0.0])
-    assert apply_curve(GREYS, curve)[0, 200].tolist() == [200, 100, 0]
-    assert apply_curve(GREYS, np.arange(255, -1, -1))[0, 200].tolist() == [55, 55, 55]
+    assert curved(Image(GREYS), curve).pixels[0, 200].tolist() == [200, 100, 0]
+    assert curved(Image(GREYS), np.arange(255, -1, -1)).pixels[0, 200].tolist() == [55, 55, 55]
 
 
 def exact(guide: Plane, source: Plane, radius: int, eps: float) -> Plane:
