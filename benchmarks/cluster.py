@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ def both(name: str, far: Callable[[int], Any], near: Callable[[int], Any], each:
     """Time both ways by turns, on pictures of their own; print medians."""
     found: dict[str, list[float]] = {"far": [], "near": []}
     for seed in range(ROUNDS):
-        found["far"].append(timed(lambda seed=seed: far(seed)) / each)
-        found["near"].append(timed(lambda seed=seed: near(seed)) / each)
+        found["far"].append(timed(partial(far, seed)) / each)
+        found["near"].append(timed(partial(near, seed)) / each)
     middle = {way: statistics.median(times) for way, times in found.items()}
     print(f"{name:46} cluster {middle['far']:8.2f} ms   threads {middle['near']:8.2f} ms", flush=True)
 

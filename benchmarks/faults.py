@@ -169,6 +169,7 @@ class Killer:
 
     def __init__(self, nodes: Nodes, log: Log, every: float, seed: int, tell: Callable[[str], None]) -> None:
         self.nodes, self.log, self.every, self.tell = nodes, log, every, tell
+        self.count = len(nodes.working)
         self.rng = random.Random(seed)
 
     def until(self, work: list[Future[None]]) -> None:
@@ -182,7 +183,12 @@ class Killer:
             name = self.rng.choice(self.nodes.working).node_id
             self.nodes.kill(name)
             self._done(kind, name[:8])
-            self.nodes.add()
+        while len(self.nodes.working) < self.count:  # on a busy machine a node may not come up in time
+            try:
+                self.nodes.add()
+            except Exception as error:
+                self.tell(f"a new node did not start: {error}")
+        if kind == "node":
             return
         pids = self.nodes.processes("Foreman" if kind == "foreman" else "Worker")
         if pids:

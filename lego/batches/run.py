@@ -62,8 +62,7 @@ def batch(
         sheet: write a page that shows every picture before and after.
         again: try again what failed.
         workers: how many are edited at once; by default one for each core.
-        backend: processes, threads of this one, or "ray": threads of this one wait for the workers of a cluster, where
-            the pixels stay; then more ``workers`` than cores here are of use.
+        backend: processes, threads of this one, or "ray", the workers of a cluster, for whom threads of this one wait.
         editor: whoever edits, in threads of this process.
         listen: told after each picture how far the batch is.
         stop: set it, and nothing more is begun; what is under way is finished.
@@ -74,9 +73,7 @@ def batch(
     """
     if editor is not None:
         settings, backend = editor.settings, "threads"
-    chosen = settings or Settings.load()
-    if "ray" in (backend, chosen.backend):
-        chosen, backend = replace(chosen, backend="ray"), "threads"
+    chosen, backend = _chosen(settings or Settings.load(), backend)
     place = Path(out)
     flow = _workflow(workflow)
     items, unread = gather(pictures, instruction, flow, place)
@@ -94,6 +91,13 @@ def _completed(items: list[Item], mask: str | Path | None, references: Sequence[
     items = sources.masked(items, Path(mask)) if mask else items
     items = [replace(item, references=item.references or tuple(map(Path, references))) for item in items]
     return sorted(sources.named(items, format), key=lambda item: item.output)
+
+
+def _chosen(settings: Settings, backend: Backend) -> tuple[Settings, Backend]:
+    """With a cluster, threads of this process wait for its workers: one program to join it is enough."""
+    if "ray" in (backend, settings.backend):
+        return replace(settings, backend="ray"), "threads"
+    return settings, backend
 
 
 def gather(pictures: Pictures, instruction: str, workflow: str, out: Path) -> tuple[list[Item], list[str]]:

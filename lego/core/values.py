@@ -45,7 +45,7 @@ class Image:
         alpha: NDArray[Any] | Held | None = None,
         notes: tuple[str, ...] = (),
         exif: bytes = b"",
-        deep: Deep | None = None,
+        deep: Deep | Held | None = None,
     ) -> None:
         shape = pixels.shape
         if pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
@@ -221,10 +221,12 @@ class Mask:
 
     __slots__ = ("__dict__", "_pixels", "confidence", "notes")
 
-    def __init__(self, pixels: NDArray[Any], confidence: float | None = None, notes: tuple[str, ...] = ()) -> None:
-        if pixels.dtype == np.bool_:
+    def __init__(
+        self, pixels: NDArray[Any] | Held, confidence: float | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
+        if isinstance(pixels, np.ndarray) and pixels.dtype == np.bool_:
             pixels = pixels.astype(np.uint8) * 255
-        if pixels.dtype != np.uint8 or pixels.ndim != 2 or 0 in pixels.shape:
+        if pixels.dtype != np.uint8 or len(pixels.shape) != 2 or 0 in pixels.shape:
             raise ImageError(
                 f"a mask needs a uint8 or bool array of height x width, not {pixels.dtype} {pixels.shape}",
                 hint="use lego.Mask.open(array or path)",

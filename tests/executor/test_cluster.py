@@ -36,7 +36,7 @@ from lego.executor.cluster import foreman as foremen
 from lego.executor.cluster import joining
 from lego.executor.cluster.crew import Trade
 from lego.executor.cluster.hands import Ray, trade_of
-from lego.executor.cluster.parcels import FarImage
+from lego.executor.cluster.parcels import FarImage, handle_of
 from lego.executor.cluster.worker import Terms
 from lego.executor.run import Cancel, Executor, Run
 from lego.rl.env import Environment
@@ -181,9 +181,9 @@ def test_only_what_is_looked_at_comes_here(far: Executor) -> None:
     run = far.run(chain(3, 50), {"image": picture(3)})
     values = [run.outputs[f"s{n}"]["image"] for n in range(3)]
     assert all(isinstance(value, FarImage) and value.size == (400, 400) for value in values)
-    assert all(value.handle._value is None for value in values)
+    assert all(not handle_of(value).here for value in values)
     assert run.results[0].pixels.shape == (400, 400, 3)
-    assert [value.handle._value is None for value in values] == [True, True, False]
+    assert [not handle_of(value).here for value in values] == [True, True, False]
 
 
 def test_another_program_s_executor_finds_what_was_made(far: Executor, nodes: Nodes, tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_what_a_dead_node_held_is_made_again_when_it_is_looked_at(far: Executor,
     image = picture(11, 600)
     run = far.run(chain(4, 200), {"image": image})
     value = run.results[0]
-    nodes.kill(next(iter(value.handle.nodes)))
+    nodes.kill(next(iter(handle_of(value).nodes)))
     nodes.add()
     expected = Executor().run(chain(4, 200), {"image": image})
     assert np.array_equal(value.pixels, expected.results[0].pixels)
@@ -283,7 +283,7 @@ def test_what_a_dead_node_held_is_made_again_when_it_is_looked_at(far: Executor,
 def test_a_run_goes_on_when_the_node_of_its_inputs_dies_between_steps(far: Executor, nodes: Nodes) -> None:
     image = picture(12, 600)
     half = far.run(chain(2, 300), {"image": image})
-    dead = next(iter(half.results[0].handle.nodes))
+    dead = next(iter(handle_of(half.results[0]).nodes))
 
     def kill(event: Any) -> None:
         if isinstance(event, StepDone) and event.step == "s1" and any(n.node_id == dead for n in nodes.working):

@@ -19,7 +19,7 @@ MB = 1 << 20
 
 
 def made(size: int, node: str = "a", seconds: float = 1.0) -> Made:
-    return Made({"image": Facts("image", nbytes=size)}, {"image": object()}, node, seconds)
+    return Made({"image": Facts("mask", planes=(("pixels", (1, size), "|u1"),))}, {"image": object()}, node, seconds)
 
 
 def team(*nodes: str) -> Crew:

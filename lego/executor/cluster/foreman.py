@@ -126,6 +126,18 @@ class Foreman:
             return None  # whoever waits for the step hears of it
         return share
 
+    async def digest(self, nodes: list[str], refs: list[Any]) -> str:
+        """Return the digest of a packed value, by a worker on a node that has it; "" if there is none."""
+        there = [member for crew in self.crews.values() for member in crew.members if member.node in nodes]
+        if not there:
+            return ""
+        asked = there[0].actor.digest.options(concurrency_group="control").remote(refs)
+        try:
+            found: str = await asked
+        except _faults():
+            return ""
+        return found
+
     async def forget(self, keys: list[str]) -> None:
         """Drop outputs that turned out to be lost, and all others on nodes that are gone."""
         await self._look_round()

@@ -8,7 +8,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from lego.executor.cluster import joining
 from lego.executor.cluster.crew import Trade
 from lego.executor.cluster.foreman import Answer
 from lego.executor.cluster.freight import wrap
-from lego.executor.cluster.parcels import Facts, FarImage, FarMask, Handle, handles_of, pack, unpack
+from lego.executor.cluster.parcels import Facts, FarImage, FarMask, Handle, far, handle_of, pack, unpack
 from lego.executor.cluster.worker import PATIENCE, Job, Slot, Terms
 from lego.executor.ladder import Climbed
 
@@ -31,7 +30,7 @@ POLL = 0.1  # seconds between looks at the cancel token
 HEAR = 0.5  # seconds between questions how far a step is
 RENEWALS = 20  # times that a step's inputs may be lost and made again
 AT_ONCE = 256  # steps of one program that are on their way at once; a thread waits for each
-HOME = "home"  # where a value's handle stands in it, so that it is laid into the object store once
+LAID = "laid"  # where a value of this program keeps its handle, so that it is put into the object store once
 
 
 class Ray(Threads):
@@ -108,20 +107,25 @@ class Ray(Threads):
             handle.nodes.add(answer.node)
         outputs = self.outputs(order.key, report.facts, answer.refs, answer.node)
         if not job.stored or report.other:  # made again they would be others
-            outputs = {name: value.handle.value if name in answer.refs else value for name, value in outputs.items()}
+            outputs = {name: handle_of(v).value if name in answer.refs else v for name, v in outputs.items()}
         return Climbed(outputs, [*answer.faults, *report.reasons], report.other, answer.cached)
 
     def adopt(self, outputs: Outputs, again: Callable[[], Outputs]) -> None:
         """Remember how outputs are made again, should the nodes that hold them die."""
-        for name, handle in handles_of(outputs).items():
-            handle.again = lambda name=name: again()[name]
+        for name, value in outputs.items():
+            if isinstance(value, FarImage | FarMask):
+                handle_of(value).again = lambda name=name: again()[name]
 
     def outputs(self, key: str, facts: Mapping[str, Facts], refs: Mapping[str, Any], node: str) -> Outputs:
         """Return outputs as values whose pixels are elsewhere."""
         made = {}
         for name, fact in facts.items():
-            far = {"image": FarImage, "mask": FarMask}.get(fact.kind)
-            made[name] = far(Handle(fact, refs[name], node, key, self._bring)) if far else fact.value
+            if fact.kind == "plain":
+                made[name] = fact.value
+                continue
+            handle = Handle(fact, refs[name], node, key, self._bring)
+            handle.hash = self._hash
+            made[name] = far(handle)
         return made
 
     def ask(self, method: str, *args: Any, patience: float = PATIENCE) -> Any:
@@ -185,20 +189,20 @@ class Ray(Threads):
             return [self._laid(item, handles) for item in value]
         if not isinstance(value, Image | Mask):
             return value
-        handles.append(value.handle if isinstance(value, FarImage | FarMask) else self._root(value))
+        handles.append(handle_of(value) if isinstance(value, FarImage | FarMask) else self._root(value))
         return Slot(len(handles) - 1)
 
     def _root(self, value: Image | Mask) -> Handle:
         """The handle of a value of this program, which is laid into the object store once."""
         import ray
 
-        kept: tuple[Ray, Handle] | None = value.__dict__.get(HOME)
+        kept: tuple[Ray, Handle] | None = value.__dict__.get(LAID)
         if kept and kept[0] is self:
             return kept[1]
         _ = self.foreman
         node = str(ray.get_runtime_context().get_node_id())
         handle = Handle(Facts.of(value), ray.put(pack(value)), node, "", self._bring)
-        value.__dict__[HOME] = (self, handle)
+        value.__dict__[LAID] = (self, handle)
         return handle
 
     def _bring(self, handle: Handle) -> Image | Mask:
@@ -212,6 +216,10 @@ class Ray(Threads):
                 self._renew(handle, ref)
         raise _lost(handle.key, "it was lost again and again")
 
+    def _hash(self, handle: Handle) -> str:
+        """The digest of a value, computed where it is; "" if nobody is there."""
+        return str(self.ask("digest", sorted(handle.nodes), [handle.ref]))
+
     def _renew(self, handle: Handle, lost: Any) -> None:
         """Make a value anew, of which no node has a copy any more."""
         with handle.lock:
@@ -221,16 +229,16 @@ class Ray(Threads):
                 raise _lost(handle.key, "the nodes that held it died")
             self.ask("forget", [handle.key])
             value = handle.again()
-            if value.digest != handle.facts.digest:
+            if handle.facts.digest and value.digest != handle.facts.digest:
                 raise _lost(handle.key, "the nodes that held it died, and made again it is another one")
-            new = value.handle if isinstance(value, FarImage | FarMask) else self._root(value)
+            new = handle_of(value) if isinstance(value, FarImage | FarMask) else self._root(value)
             handle.ref, handle.nodes = new.ref, new.nodes
 
 
 class Shared(Cache):
     """The outputs that the cluster holds: those of every program that works with it.
 
-    Whether somebody works on a key at this moment is the foreman's to know, so `alone` lets everybody pass.
+    Nothing is kept here. Of those here who want the same, one asks; of the programs that do, one gets it done.
     """
 
     def __init__(self, hands: Ray) -> None:
@@ -252,10 +260,6 @@ class Shared(Cache):
 
     def put(self, key: str, outputs: Outputs, seconds: float) -> None:
         """The foreman has stored it already."""
-
-    def alone(self, key: str, wait: Callable[[], None] | None = None) -> AbstractContextManager[None]:
-        """Let everybody pass."""
-        return nullcontext()
 
     def __contains__(self, key: str) -> bool:
         return bool(self.hands.ask("look", [key]))

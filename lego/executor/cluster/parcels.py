@@ -6,19 +6,23 @@ memory that all processes of a node share, and nobody copies or hashes them agai
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from operator import attrgetter
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lego.core.held import Held
 from lego.core.values import Image, Mask
 
 Packed: TypeAlias = tuple[Any, ...]
-HELD = ("_pixels", "_alpha", "_deep")  # where a value keeps its arrays
+Plane: TypeAlias = tuple[str, tuple[int, ...], str]
+PLANES = ("pixels", "alpha", "deep")
+HOME = "home"  # where a value's handle stands in it
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,14 @@ class Facts:
 
     Attributes:
         kind: "image", "mask" or "plain", whose value stands in ``value``.
-        size: width and height.
-        nbytes: of the pixels.
+        planes: name, shape and type of each of its arrays.
+        digest: "" if nobody has asked for it yet.
     """
 
     kind: str
     value: Any = None
+    planes: tuple[Plane, ...] = ()
     digest: str = ""
-    size: tuple[int, int] = (0, 0)
-    nbytes: int = 0
     notes: tuple[str, ...] = ()
     exif: bytes = b""
     confidence: float | None = None
@@ -43,43 +46,48 @@ class Facts:
     @classmethod
     def of(cls, value: Any) -> Facts:
         """Return the facts of a value."""
-        if isinstance(value, Image):
-            return cls("image", None, value.digest, value.size, value.nbytes, value.notes, value.exif)
+        if not isinstance(value, Image | Mask):
+            return cls("plain", value)
+        arrays = {name: getattr(value, name, None) for name in PLANES}
+        planes = tuple((name, array.shape, array.dtype.str) for name, array in arrays.items() if array is not None)
+        digest = value.__dict__.get("digest", "")
         if isinstance(value, Mask):
-            facts = ("mask", None, value.digest, value.size, value.nbytes, value.notes)
-            return cls(*facts, confidence=value.confidence)
-        return cls("plain", value)
+            return cls("mask", None, planes, digest, value.notes, confidence=value.confidence)
+        return cls("image", None, planes, digest, value.notes, value.exif)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels."""
+        return sum(math.prod(shape) * np.dtype(kind).itemsize for _, shape, kind in self.planes)
 
 
 def pack(value: Image | Mask) -> Packed:
     """Return a value as plain arrays with its facts."""
     facts = Facts.of(value)
-    if isinstance(value, Image):
-        return facts, value.pixels, value.alpha, value.deep
-    return facts, value.pixels
+    return facts, *(getattr(value, name) for name, _, _ in facts.planes)
 
 
 def unpack(packed: Packed) -> Image | Mask:
     """Return the value again, over the very arrays, which are read-only; its digest is not computed anew."""
     facts: Facts = packed[0]
-    value: Any
+    held = {name: Held(_locked(array)) for (name, _, _), array in zip(facts.planes, packed[1:], strict=True)}
+    return _value(facts, held, Image, Mask)
+
+
+def _value(facts: Facts, held: Mapping[str, Held], image: type[Image], mask: type[Mask]) -> Image | Mask:
+    made: Image | Mask
     if facts.kind == "image":
-        value = Image.__new__(Image)
-        value.exif = facts.exif
+        made = image(held["pixels"], held.get("alpha"), facts.notes, facts.exif, held.get("deep"))
     else:
-        value = Mask.__new__(Mask)
-        value.confidence = facts.confidence
-    for name, array in zip(HELD, packed[1:], strict=False):  # a mask has no alpha
-        setattr(value, name, None if array is None else Held(_locked(array)))
-    value.notes = facts.notes
-    value.__dict__["digest"] = facts.digest
-    return value  # type: ignore[no-any-return]
+        made = mask(held["pixels"], facts.confidence, facts.notes)
+    if facts.digest:
+        made.__dict__["digest"] = facts.digest
+    return made
 
 
 def _locked(array: NDArray[Any]) -> NDArray[Any]:
     """Small pictures travel inside messages and arrive writable."""
-    if array.flags.writeable:
-        array.flags.writeable = False
+    array.flags.writeable = False
     return array
 
 
@@ -90,14 +98,21 @@ class Handle:
         ref: Ray's reference to the packed value.
         nodes: where copies lie, by what is known.
         again: makes the value once more and returns it, for when every copy is lost.
+        lock: held while a copy is brought or made again.
     """
 
     def __init__(self, facts: Facts, ref: Any, node: str, key: str, bring: Callable[[Handle], Image | Mask]) -> None:
         self.facts, self.ref, self.nodes, self.key = facts, ref, {node}, key
         self.again: Callable[[], Any] | None = None
+        self.hash: Callable[[Handle], str] = lambda handle: ""
         self.lock = threading.RLock()
         self._bring = bring
         self._value: Image | Mask | None = None
+
+    @property
+    def here(self) -> bool:
+        """Have the pixels been brought?"""
+        return self._value is not None
 
     @property
     def value(self) -> Any:
@@ -107,50 +122,59 @@ class Handle:
                 self._value = self._bring(self)
             return self._value
 
-
-class _Far:
-    """A value whose pixels lie elsewhere until they are looked at; what is known of them is known here."""
-
-    handle: Handle
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.handle.facts.size
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory that the pixels take, wherever they are."""
-        return self.handle.facts.nbytes
-
-    @property
-    def held(self) -> tuple[Held, ...]:
-        """None are held here: the memory is the cluster's."""
-        return ()
+    def digest(self) -> str:
+        """The value's digest, computed where its pixels are."""
+        with self.lock:
+            if not self.facts.digest:
+                found = "" if self.here else self.hash(self)
+                self.facts = replace(self.facts, digest=found or self.value.digest)
+            return self.facts.digest
 
 
-class FarImage(_Far, Image):
-    """An image of a cluster."""
+class FarImage(Image):
+    """An image whose pixels lie elsewhere until they are looked at."""
 
-    def __init__(self, handle: Handle) -> None:
-        facts = handle.facts
-        self.handle, self.notes, self.exif = handle, facts.notes, facts.exif
-        self.__dict__["digest"] = facts.digest
-
-    _pixels, _alpha, _deep = (property(attrgetter(f"handle.value.{name}")) for name in HELD)
-
-
-class FarMask(_Far, Mask):
-    """A mask of a cluster."""
-
-    def __init__(self, handle: Handle) -> None:
-        facts = handle.facts
-        self.handle, self.notes, self.confidence = handle, facts.notes, facts.confidence
-        self.__dict__["digest"] = facts.digest
-
-    _pixels = property(attrgetter("handle.value._pixels"))
+    @cached_property
+    def digest(self) -> str:
+        """As of any image."""
+        handle: Handle = self.__dict__[HOME]
+        return handle.digest()
 
 
-def handles_of(outputs: Mapping[str, Any]) -> dict[str, Handle]:
-    """The handles among outputs, by name."""
-    return {name: value.handle for name, value in outputs.items() if isinstance(value, FarImage | FarMask)}
+class FarMask(Mask):
+    """A mask whose pixels lie elsewhere until they are looked at."""
+
+    @cached_property
+    def digest(self) -> str:
+        """As of any mask."""
+        handle: Handle = self.__dict__[HOME]
+        return handle.digest()
+
+
+class _Plane:
+    """One array of a value that is elsewhere."""
+
+    def __init__(self, handle: Handle, plane: Plane) -> None:
+        self.handle = handle
+        self.name, self.shape, kind = plane
+        self.dtype = np.dtype(kind)
+
+    def read(self) -> NDArray[Any]:
+        """Bring it."""
+        array: NDArray[Any] = getattr(self.handle.value, self.name)
+        return array
+
+
+def far(handle: Handle) -> FarImage | FarMask:
+    """Return the value behind a handle, without its pixels."""
+    held = {plane[0]: Held(_Plane(handle, plane)) for plane in handle.facts.planes}
+    made = _value(handle.facts, held, FarImage, FarMask)
+    made.__dict__[HOME] = handle
+    assert isinstance(made, FarImage | FarMask)
+    return made
+
+
+def handle_of(value: Any) -> Handle:
+    """The handle of a value that is elsewhere."""
+    handle: Handle = value.__dict__[HOME]
+    return handle
