@@ -33,6 +33,7 @@ bench:  ## measure start-up, the cost per step beside other engines, whole edits
 	python benchmarks/startup.py
 	python benchmarks/steps.py
 	python benchmarks/edits.py
+	python benchmarks/batch.py
 	python benchmarks/scenes.py
 
 quality:  ## measure how good the tools are and write docs/tools-quality.md

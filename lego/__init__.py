@@ -22,6 +22,7 @@ _PLACES = {
     "Text": "core.signature",
     "Thing": "core.signature",
     "Workflow": "core.workflow",
+    "batch": "batches.run",
     "edit": "editor",
     "plan": "editor",
     "registry": "core.registry",
@@ -43,6 +44,7 @@ __all__ = [
     "Text",
     "Thing",
     "Workflow",
+    "batch",
     "edit",
     "plan",
     "registry",
@@ -51,6 +53,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from lego.batches.run import batch
     from lego.core.errors import LegoError
     from lego.core.registry import registry, tool
     from lego.core.settings import Settings

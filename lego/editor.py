@@ -24,7 +24,6 @@ from lego.builder.thinking import Thinker
 from lego.builder.verdict import Verdict
 from lego.core.codec import Source, check_suffix
 from lego.core.errors import ImageError, LegoError, PlanError, SettingsError, StepError, WorkflowError
-from lego.core.memory import measured
 from lego.core.models import Pool, shelf
 from lego.core.problems import invalid
 from lego.core.registry import Registry
@@ -34,12 +33,12 @@ from lego.core.trace import Event, Noted, Planned, Reviewed, RunStarted, StepFai
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.executor.cache import Cache
+from lego.executor.choice import open_backend
 from lego.executor.run import Cancel, Executor, Run
 from lego.result import EditResult, dump
 from lego.rounds import Round, Rounds, Try, Wish, chosen
-from lego.tools.neural.brick import (
-    brick_painter as brick_painter,  # so that the school looks at bricks as they are used
-)
+from lego.tools.neural.brick import brick_painter as brick_painter  # the school looks at bricks as they are used, ...
+from lego.tools.neural.brick import open_network as open_network  # ... and goes on with them
 
 MOST_ROUNDS = 10
 ATTEMPTS = 3  # a plan with problems goes back to the builder twice, with the problems in words
@@ -58,6 +57,7 @@ class Editor:
         registry: the tools on offer; by default all that are registered.
         settings: limits and budgets; by default from the environment and ``lego.toml``.
         on_event: called with every event as it happens.
+        share: 0..1 of the budgets of memory; one of four processes takes a quarter.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Editor:
         registry: Registry | None = None,
         settings: Settings | None = None,
         on_event: Callable[[Event], None] | None = None,
+        share: float = 1.0,
     ) -> None:
         self.settings = settings or Settings.load()
         self.registry = default_registry if registry is None else registry
@@ -76,12 +77,14 @@ class Editor:
         self.thinker = self._thinker()
         judge = critic or self.settings.critic
         self.critic = critics.open(judge, self.thinker) if isinstance(judge, str) else judge
+        backend = open_backend(self.settings)
         disk = self.settings.cache_disk_mb << 20
-        cache = Cache(self.settings.cache_memory_mb << 20, self.settings.cache_folder, disk)
+        cache = Cache(int((self.settings.cache_memory_mb << 20) * share), self.settings.cache_folder, disk)
         budgets = (self.settings.models_memory_mb << 20, self.settings.models_accelerator_mb << 20)
-        self.pool = Pool(shelf(self.settings.models_folder), partial(measured, *budgets))
-        held = self.settings.run_memory_mb << 20
-        self.executor = Executor(self.registry, cache, self.settings.workers or None, self.pool, held)
+        self.pool = Pool(shelf(self.settings.models_folder), partial(backend.measure, *budgets, share))
+        kept = cache if backend.cache is None else backend.cache
+        held = int((self.settings.run_memory_mb << 20) * share)
+        self.executor = Executor(self.registry, kept, None, self.pool, held, backend)
         self.listeners = (on_event,) if on_event else ()
 
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:

@@ -20,13 +20,17 @@ LARGE = 1400  # pixels of the long side of the two main pictures: sharp on a lap
 SMALL = 480
 TINT = (255, 64, 96)  # a pink that photographs seldom hold, for masks laid over the picture
 
-STYLE = """
+BASE = """
 :root{color-scheme:light dark;--ink:#1c1d21;--soft:#6c6f78;--line:#e3e4e8;--ground:#fafaf8;--card:#fff;--mark:#c2410c}
 @media(prefers-color-scheme:dark){:root{--ink:#ececf0;--soft:#9a9daa;--line:#2e3038;--ground:#141519;--card:#1c1d23;
 --mark:#fb923c}}
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:40px 20px 80px}h1{font-size:clamp(22px,3.4vw,34px);line-height:1.25;
 font-weight:650;letter-spacing:-.01em;margin:0 0 6px;text-wrap:balance}p{margin:0 0 10px}.soft{color:var(--soft)}
+"""  # what all our pages look like
+STYLE = (
+    BASE
+    + """
 .pair{position:relative;margin:26px 0 10px;border-radius:10px;overflow:hidden;background:var(--card);
 border:1px solid var(--line);touch-action:pan-y}.pair img{display:block;width:100%;height:auto;-webkit-user-drag:none}
 .pair .top{position:absolute;inset:0;clip-path:inset(0 calc(100% - var(--cut,50%)) 0 0)}
@@ -46,6 +50,7 @@ background:repeating-conic-gradient(#8882 0 25%,#0000 0 50%) 0 0/18px 18px}.step
 pre{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:14px;overflow:auto;font-size:13px}details{margin-top:14px}summary{cursor:pointer;color:var(--soft)}
 """
+)
 OUTCOMES = {
     "success": "accepted", "refine": "on the way", "failed": "not accepted", "missing": "could not be judged",
 }  # fmt: skip
@@ -91,7 +96,7 @@ def fragment(
     """Return a piece of HTML for a notebook: before and after, and the steps."""
     style = "display:inline-block;max-width:48%;margin:0 1% 6px 0"
     pictures = "".join(f"<img style='{style}' src='{inline(image, SMALL)}'>" for image in (before, after))
-    lines = "".join(f"<li><code>{escape(_call(step))}</code></li>" for step in workflow.steps)
+    lines = "".join(f"<li><code>{escape(str(step))}</code></li>" for step in workflow.steps)
     return f"<div>{pictures}<ol>{lines}</ol>{_notes(trace)}</div>"
 
 
@@ -154,7 +159,7 @@ def _card(step: Step, before: Image, event: StepDone | None, outputs: Mapping[st
         took = f"{event.engine} engine, {'from the cache' if event.cached else f'{event.seconds:.2f} s'}"
     return (
         f"<div class=step>{picture}<div><b>{escape(step.tool)}</b> <small>{escape(step.id)} · {escape(took)}</small>"
-        f"<code>{escape(_call(step))}</code>{texts}</div></div>"
+        f"<code>{escape(str(step))}</code>{texts}</div></div>"
     )
 
 
@@ -167,14 +172,6 @@ def _shown(value: Image | Mask, before: Image) -> Image:
     grey = before.pixels.mean(2, keepdims=True) * 0.6 + 60
     share = value.pixels[..., None] / np.float32(255) * 0.7
     return Image((grey * (1 - share) + np.array(TINT, np.float32) * share).astype(np.uint8))
-
-
-def _call(step: Step) -> str:
-    args = ", ".join(
-        f"{name}={value!r}" if not str(value).startswith("$") else f"{name}={value}"
-        for name, value in step.args.items()
-    )
-    return f"{step.tool}({args})"
 
 
 def _count(steps: int) -> str:

@@ -21,10 +21,11 @@ MAY_IMPORT = {
     "rounds": {"core", "builder", "executor"},
     "result": {"core", "builder", "executor", "report", "rounds"},
     "editor": {"core", "tools", "builder", "executor", "rounds", "result"},
+    "batches": {"core", "tools", "editor", "report"},
     "server": {"core", "editor", "report"},
     "rl": {"core", "builder", "editor"},
-    "cli": {"core", "tools", "builder", "executor", "editor", "report", "server", "rl"},
-    "__init__": {"core", "editor"},  # for type checkers only; at run time the names are lazy
+    "cli": {"core", "tools", "builder", "executor", "editor", "batches", "report", "server", "rl"},
+    "__init__": {"core", "editor", "batches"},  # for type checkers only; at run time the names are lazy
     "__main__": {"cli"},
 }
 TRAINERS = {

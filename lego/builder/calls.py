@@ -47,6 +47,8 @@ def workflow_of(
 ) -> Workflow:
     """Write the workflow that a list of calls means; things are looked for in the picture as given, once each.
 
+    No calls mean that nothing is to be done: a workflow without steps.
+
     Args:
         tools: those on offer.
         given: names of further given values: "mask", "reference", "reference2", ...
@@ -102,7 +104,7 @@ def calls_of(
         on, but = buts.get(where, (masks.get(where, ""), ""))
         literal = {p.name: _plain(args[p.name]) for p in tool.params if p.name in args and p.kind not in REFERABLE}
         calls.append(Call(tool=step.tool, args=literal, on=on, but=but))
-    if not calls or workflow_of(calls, tools, given, boxed).dump() != workflow.dump():
+    if workflow_of(calls, tools, given, boxed).dump() != workflow.dump():
         raise WorkflowError("this workflow cannot be said in calls")
     return calls
 
@@ -157,7 +159,7 @@ class _Writer:
                 told.append(made)
             if tool.scope == "geometric":
                 self.source = self.image
-        results = [self.image, *told] if pictured else told
+        results = [self.image, *told] if pictured or not calls else told
         return Workflow.load({"version": 1, "steps": self.steps, "result": results if len(results) > 1 else results[0]})
 
     def _args(self, call: Call, tool: Tool[..., Any]) -> dict[str, Any]:

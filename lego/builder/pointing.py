@@ -4,7 +4,8 @@ A model of a few million parameters cannot spell a thing's name or a number with
 3 to 5". So the prompt is the words with their numbers, `make<w_0>the<w_1>car<w_2>blue<w_3>`, and the answer is calls
 (`lego.builder.calls`) whose values are such numbers: `<T:recolor><on><w_2><w_2><P:color><w_3>`. Before a call it may
 say which words ask for it, `<at><w_0><w_3>`: then it need only look there. What can be read off a word (a number in a
-unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few fixed values.
+unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few fixed values. `<keep>` says that
+there is nothing to do, `<none>` that nobody here can do it.
 
 Tools that the model was trained on have a token each, and hints (`lego.builder.hints`) show after a passage which of
 them it may be about: `make<w_0>it<w_1>pop<w_2><T:contrast><T:clarity>`. All others are described by cards in front of
@@ -26,7 +27,7 @@ from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of,
 from lego.builder.hints import Hints
 from lego.builder.marks import lean, marks, nearest
 from lego.builder.prompt import Lean
-from lego.builder.spelling import GRID, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
+from lego.builder.spelling import GRID, KEEP, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Tool
@@ -106,14 +107,17 @@ class Pointing:
         tools: those known by heart, as in `Vocabulary`.
         hints: which of them a passage may be about; None shows none.
         sure: see `lego.builder.prompt.Form`.
+        keep: has the checkpoint learned to say that nothing is to be done?
     """
 
     name = "pointing"
     pixels = False
 
-    def __init__(self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None, sure: float = 0.0) -> None:
+    def __init__(
+        self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None, sure: float = 0.0, keep: bool = False
+    ) -> None:
         self.vocabulary = Vocabulary(tools)
-        self.hints, self.sure = hints, sure
+        self.hints, self.sure, self.keep = hints, sure, keep
         self._held: tuple[Request, _Setting] | None = None  # the last: a plan asks for it four times
         self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 
@@ -147,7 +151,7 @@ class Pointing:
         asked = f"(<at> {word} {word})? " if word else ""
         calls = rules.add(f"{asked}{rules.add(' | '.join(options))}")
         chain = " ".join([calls, *[f"{calls}?"] * (MOST_CALLS - 1)])
-        return f"start: <none> | {chain}\n{rules.text}"
+        return f"start: <none> | {f'{KEEP} | ' * self.keep}{chain}\n{rules.text}"
 
     def read(self, text: str, request: Request) -> Plan:
         """Turn an answer into a plan.
@@ -161,7 +165,8 @@ class Pointing:
             hint = "say what to do with the picture, one wish after another; `lego tools` lists what is on offer"
             raise PlanError("no tool here can do this, or it is no wish", hint=hint, code="declined")
         try:
-            calls = _Reader(tokens, setting, Spelling(request.instruction, setting.words)).calls()
+            kept = tokens[:1] == [KEEP]
+            calls = [] if kept else _Reader(tokens, setting, Spelling(request.instruction, setting.words)).calls()
             flow = workflow_of(calls, request.tools, request.given, setting.boxed)
         except (WorkflowError, LookupError, ValueError) as error:
             raise PlanError(f"the model's answer is no plan: {text[:200]}", code="unreadable") from error
@@ -182,6 +187,8 @@ class Pointing:
         """
         if workflow is None:
             return "<none>"
+        if not workflow.steps:
+            return self._kept()
         setting = self._setting(request)
         spelled = Spelling(request.instruction, setting.words)
         parts = []
@@ -201,6 +208,11 @@ class Pointing:
                 if param.name in call.args:
                     parts += [named[param.name], *spelled.value(param, call.args[param.name])]
         return "".join(parts)
+
+    def _kept(self) -> str:
+        if self.keep:
+            return KEEP
+        raise WorkflowError("this checkpoint has no token for doing nothing")
 
     def _call(
         self, rules: _Rules, thing: str, setting: _Setting, spelled: Spelling, token: str, tool: Tooling

@@ -12,10 +12,11 @@ from lego.builder.words import Word, color_from, number_at, on_grid, ratio_from,
 from lego.core.errors import WorkflowError
 from lego.core.signature import Param
 
+KEEP = "<keep>"  # nothing is to be done
 STRUCTURE = (
     "<pad>", "<unk>", "<image>", "<user>", "<asst>", "<end>", "<none>", "<on>", "<on?>", "<not>", "<but>", "<drawn>",
     "<box>", "<ref>", "<card>", "<:>", "<no>", "<only>", "<neg>", "<yes>", "<no!>", "<at>", "<k:number>", "<k:integer>",
-    "<k:choice>", "<k:boolean>", "<k:string>", "<k:text>", "<k:color>", "<k:target>",
+    "<k:choice>", "<k:boolean>", "<k:string>", "<k:text>", "<k:color>", "<k:target>", KEEP,
 )  # fmt: skip
 LEVELS = {f"<a_{factor:g}>": factor for factor in (1.0, 0.5, 2.0, 0.25, 1.5)}  # times the usual amount
 MOST = "<a_max>"  # as much as there is

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from lego import __version__
+from lego.cli.batch import batch
 from lego.cli.bench import bench
 from lego.cli.brick import STAGE as BRICK
 from lego.cli.brick import train_brick
 from lego.cli.models import models
-from lego.cli.opening import editor_of, load_tools
+from lego.cli.opening import editor_of
 from lego.cli.serve import mcp, serve
 from lego.cli.synth import synth
 from lego.cli.terminal import Progress, console
@@ -34,6 +35,7 @@ EXTRAS = {
     "neural": (("torch", "transformers", "llguidance"), "vision-language models that plan"),
     "serve": (("fastapi", "uvicorn", "sqlalchemy", "mcp"), "edits over HTTP and for agents"),
     "studio": (("gradio",), "a page to edit on"),
+    "ray": (("ray",), "steps on the nodes of a cluster"),
 }  # what each brings, by the modules that it needs
 WHY = {"nano": "ships with lego and runs without torch", "rules": "needs no network"}
 OUTCOMES = {
@@ -52,6 +54,7 @@ tools = typer.Typer(help="List the tools, show one, or check your own.", invoke_
 app.add_typer(tools, name="tools")
 app.add_typer(models, name="models")
 app.add_typer(synth, name="synth")
+app.command()(batch)
 app.command()(serve)
 app.command()(mcp)
 app.add_typer(bench, name="bench")
@@ -200,6 +203,7 @@ def show_tool(name: Annotated[str, typer.Argument(help="The tool's name.")], fil
 def check_tools(file: Annotated[Path, typer.Argument(help="A file with @lego.tool functions, or a brick.")]) -> None:
     """Check tools of your own against the contract that every tool keeps."""
     from lego.executor.contract import check
+    from lego.tools import load_tools
 
     editor = _editor(None, None)
     broken = 0
@@ -226,6 +230,7 @@ def train(
     scale: Annotated[float, typer.Option("--scale", help="Times the steps of the recipe.")] = 1.0,
     smoke: Annotated[bool, typer.Option("--smoke", help="Go through with a few steps of each stage.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    backend: Annotated[str | None, typer.Option("--backend", help="Who runs plans for rewards: threads, ray.")] = None,
     tools: ToolFiles = None,
 ) -> None:
     """Train a builder (to think and judge; by imitation; by reinforcement with truth, and without), or a brick."""
@@ -237,10 +242,11 @@ def train(
     if stage == BRICK:
         return train_brick(recipe, data, out, scale, smoke, resume)
     made = Recipe.load(recipe or "nano").scaled(scale)
-    registry, stages = _editor(None, tools).registry, school.stages_of(stage)
+    editor, stages = _editor(None, tools, backend=backend), school.stages_of(stage)
+    made = made.model_copy(update={"reward_backend": editor.settings.backend})
     with Progress(False) as bar:
         made = made.smoke() if smoke else made
-        folder = school.train(made, stages, out, registry, resume=resume, listen=bar.learn)
+        folder = school.train(made, stages, out, editor.registry, resume=resume, listen=bar.learn)
     print(f"wrote {folder}")
 
 
@@ -258,6 +264,7 @@ def doctor() -> None:
     for setting, value, source in made.settings.rows():
         print(f"  {setting:18} {value!s:36} {source}")
     print(f"\nbuilder\n  {made.builder.name}: {WHY.get(made.builder.name, 'chosen in the settings above')}")
+    print(f"\nbackend\n  {made.settings.backend}: {made.executor.backend.describe()}")
     print("\nextras")
     for extra, (modules, what) in EXTRAS.items():
         missing = ", ".join(name for name in modules if find_spec(name) is None)
@@ -339,10 +346,7 @@ def _tell(result: EditResult, output: Path, report: Path | None, as_json: bool) 
         print(dump(result, str(output) if result.pictured else None))
         return
     for step in result.workflow.steps:
-        args = ", ".join(
-            f"{name}={value if str(value).startswith('$') else repr(value)}" for name, value in step.args.items()
-        )
-        print(f"  {step.id:4} {step.tool}({args})")
+        print(f"  {step.id:4} {step}")
     for note in result.notes:
         print(f"  note: {note}")
     for text in result.texts:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lego.core.registry import Registry, Tool
     from lego.core.settings import Settings
     from lego.core.trace import Event
     from lego.editor import Editor
@@ -19,17 +18,9 @@ def editor_of(
 ) -> Editor:  # fmt: skip
     """Return an editor that knows the tools of Python files, and the bricks in folders."""
     from lego.editor import Editor
+    from lego.tools import load_tools
 
     editor = Editor(builder, settings=settings, on_event=on_event)
     for file in files or ():
         load_tools(editor.registry, file)
     return editor
-
-
-def load_tools(registry: Registry, path: Path) -> list[Tool[..., Any]]:
-    """Register the tools of a Python file, or the brick in a folder; return them."""
-    if not path.is_dir():
-        return registry.load(path)
-    from lego.tools import load_brick
-
-    return [load_brick(path)]

@@ -48,6 +48,7 @@ def serve(
     max_megapixels: Annotated[float, typer.Option(min=0.01, help="Of one picture, given or made.")] = 64.0,
     keep_hours: Annotated[float, typer.Option(min=0.01, help="Finished jobs are deleted after them.")] = 24.0,
     studio: Annotated[bool, typer.Option(help="Show the page at /; needs the extra 'studio'.")] = True,
+    backend: Annotated[str | None, typer.Option(help="Who does the steps: threads, or ray, a cluster.")] = None,
 ) -> None:
     """Serve edits over HTTP, so that OpenAI's clients can ask for them."""
     _check_installed()
@@ -56,14 +57,18 @@ def serve(
         return
     from lego.server.options import Options
 
-    settings = Settings.load()
+    settings = Settings.load({"backend": backend})
     options = Options(
         data or settings.cache_folder / "server", database, host, port, keys, tuple(host_name or ()),
         tuple(origin or ()), (), workers, queue, max_body_mb, max_megapixels, keep_hours,
         studio=studio and find_spec("gradio") is not None,
     )  # fmt: skip
     options.check()
-    _run(options, _editors(settings, builder or [], tools or [], options))
+    editors = _editors(settings, builder or [], tools or [], options)
+    hands = next(iter(editors.values())).executor.backend
+    hands.ready()
+    print(f"steps: {hands.describe()}", flush=True)
+    _run(options, editors)
 
 
 def mcp(

@@ -236,7 +236,7 @@ def _tell(book: Ledger[Any], kind: str, wanting: int) -> None:
     what = f"{book.called} in {kind}" if book.called == "lessons" else book.called
     print(f"{book.folder} has {made.total()} {what}: {parts or 'none'}")
     for (found, reason), number in book.dropped.most_common():
-        if found == kind:
+        if found == kind and number:
             print(f"  {number} tasks gave none: {reason}")
     if wanting:
         print(f"  {wanting} are wanting; a larger pool, or a larger --count, gives more")

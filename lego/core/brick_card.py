@@ -18,7 +18,8 @@ from lego.core.signature import MAX_SENTENCE
 
 FILE = "brick.json"
 ADAPTER, MODEL = "adapter.safetensors", "model"  # a brick's weights: what is added to a larger network, or all of one
-READER = "reader"  # and, where the network that reads the words has learned as well, its adapter's folder
+READER = "reader"  # and, where another network reads the words than in the base, its folder, or its adapter's
+RUN = "brick"  # the folder of a brick in that of the run that trained it
 OWN = ("image", "mask", "context", "net")  # parameters that every brick has, or may have
 DIPTYCH = "One scene in two pictures side by side. The right one is the left one after this edit: {words}"
 Conditioning: TypeAlias = Literal["channels", "sequence", "diptych"]
@@ -119,3 +120,8 @@ class BrickCard(Card):
         """Write the card into a brick's folder."""
         text = json.dumps(self.model_dump(), ensure_ascii=False, indent=1)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def home_of(path: Path) -> Path:
+    """Return the folder of a brick, which may be given by that of the run that trained it."""
+    return path / RUN if (path / RUN / FILE).is_file() else path

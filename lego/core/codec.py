@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from lego.core import depth
-from lego.core.errors import ImageError
+from lego.core.errors import ImageError, writing_code
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = "str | os.PathLike[str] | bytes | Pillow.Image | NDArray[Any]"
@@ -134,10 +134,9 @@ def write_whole(path: Path, data: bytes) -> Path:
         if name:
             with contextlib.suppress(OSError):
                 os.unlink(name)
-        hint = "does the folder exist, and may you write there?"
-        raise ImageError(
-            f"cannot write: {error.strerror or error}", where=str(path), hint=hint, code="cannot_write"
-        ) from None
+        code = writing_code(error)
+        hint = "make room on the disk" if code == "disk_full" else "does the folder exist, and may you write there?"
+        raise ImageError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint, code=code) from None
     return path
 
 

@@ -20,7 +20,10 @@ stable ``code`` for programs. Errors survive pickling, so they can cross process
 
 from __future__ import annotations
 
+import errno
 from typing import Any, ClassVar
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LegoError(Exception):
@@ -126,3 +129,8 @@ class CancelledError(StepError):
     """The run was stopped."""
 
     default_code = "cancelled"
+
+
+def writing_code(error: OSError) -> str:
+    """Return the code for a file that cannot be written: "disk_full" where there is no room, else "cannot_write"."""
+    return "disk_full" if error.errno in NO_ROOM else "cannot_write"

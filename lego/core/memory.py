@@ -19,18 +19,24 @@ OF_MEMORY, OF_ACCELERATOR = 0.5, 0.9  # shares that networks may take if nobody 
 SIGNS = ("out of memory", "can't allocate memory", "cudnn_status_alloc_failed", "cublas_status_alloc_failed")
 
 
-def measured(memory: int = 0, accelerator: int = 0) -> Mapping[str, int]:
+def measured(memory: int = 0, accelerator: int = 0, share: float = 1.0) -> Mapping[str, int]:
     """Return budgets for this machine: bytes by device.
 
     Args:
         memory, accelerator: bytes; 0 takes half of the machine's memory (of the container's, if that is less) and 90 %
             of each accelerator's.
+        share: of all that, if several processes divide it.
     """
     found = {CPU: memory or round(OF_MEMORY * _memory())}
-    if find_spec("torch") is None:
-        return found
+    if find_spec("torch") is not None:
+        found |= _accelerators(accelerator)
+    return {device: int(size * share) for device, size in found.items()}
+
+
+def _accelerators(accelerator: int) -> dict[str, int]:
     import torch
 
+    found = {}
     for number in range(torch.cuda.device_count()):
         whole = torch.cuda.get_device_properties(number).total_memory
         found[f"cuda:{number}"] = accelerator or round(OF_ACCELERATOR * whole)

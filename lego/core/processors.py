@@ -42,7 +42,8 @@ def load_processor(folder: str | Path, kind: str = "") -> Any:
 def picture_processor(kind: str) -> Any:
     """Return the processor class of a model type of Qwen-VL for pictures alone, which can do without torchvision.
 
-    It is made from an image processor, a tokenizer and a chat template, and saves itself under the original's name.
+    It is made from an image processor, a tokenizer and a chat template, and is saved under the original's name and
+    library, by itself and with a pipeline of diffusers.
     """
     from transformers import ProcessorMixin
 
@@ -58,7 +59,8 @@ def picture_processor(kind: str) -> Any:
             setattr(self, f"{role}_token_id", tokenizer.convert_tokens_to_ids(f"<|{role}|>"))
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
-    return type(name, (original,), {"__init__": __init__, "__module__": __name__, "__doc__": original.__doc__})
+    facts = {"__init__": __init__, "__module__": original.__module__, "__doc__": original.__doc__}
+    return type(name, (original,), facts)
 
 
 def _template(folder: Path, tokenizer: Any) -> str | None:

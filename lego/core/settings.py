@@ -17,6 +17,7 @@ from lego.core.errors import SettingsError
 
 FILE = "lego.toml"
 PREFIX = "LEGO_"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KEY = "LEGO_API_KEY"  # no setting: it is neither kept nor shown
 
 
@@ -46,6 +47,8 @@ class Settings:
         models_memory_mb, models_accelerator_mb: budgets of the networks that are held, in 2^20 bytes; 0 takes half of
             the machine's memory and 90 % of each accelerator's.
         workers: steps that run at once; 0 chooses by the number of cores.
+        backend: whose hands do the steps: "threads" of this process, or the workers of a "ray" cluster.
+        ray_address: of that cluster: "auto" finds the one of this machine; empty starts one for this program alone.
         timeout, step_timeout: seconds for a run and for a step; 0 waits for ever.
         metadata: write workflow and trace into PNG files.
         sources: for each name, where its value came from.
@@ -67,6 +70,8 @@ class Settings:
     models_memory_mb: Annotated[int, Field(ge=0)] = 0
     models_accelerator_mb: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=0, le=256)] = 0
+    backend: Literal["threads", "ray"] = "threads"
+    ray_address: str = ""
     timeout: Annotated[float, Field(ge=0)] = 0.0
     step_timeout: Annotated[float, Field(ge=0)] = 0.0
     metadata: bool = True
@@ -127,6 +132,17 @@ def api_key(url: str) -> str:
 def terminal_is_plain() -> bool:
     """Has the user asked for output without colours (https://no-color.org)?"""
     return bool(os.environ.get("NO_COLOR"))
+
+
+def quiet_ray() -> None:
+    """Let Ray send nothing out, and say nothing of what it will change."""
+    for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")):
+        os.environ.setdefault(name, value)
+
+
+def environment_of_child(threads: int) -> dict[str, str]:
+    """Return the environment of a process that shares this machine with others: native code takes so many threads."""
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
 
 
 def _adapters() -> dict[str, TypeAdapter[Any]]:

@@ -25,3 +25,7 @@ class Step:
     id: str
     tool: str
     args: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        args = (f"{name}={value if str(value).startswith('$') else repr(value)}" for name, value in self.args.items())
+        return f"{self.tool}({', '.join(args)})"

@@ -54,6 +54,11 @@ class Bound:
     args: Mapping[str, Any]
     needs: tuple[str, ...]
 
+    @property
+    def where(self) -> str:
+        """The step as errors name it."""
+        return f"{self.step.id} ({self.tool.name})"
+
 
 @dataclass(frozen=True)
 class Workflow:

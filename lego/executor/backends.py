@@ -1,13 +1,82 @@
-"""Where steps run: a small pool of threads on this machine."""
+"""Whose hands do the steps: threads on this machine, or a cluster. Keys, order, events and checks are not theirs."""
 
 from __future__ import annotations
 
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lego.core.memory import measured
+from lego.core.models import Pool
+from lego.core.registry import Engine
+from lego.core.signature import Context
+from lego.core.workflow import Bound
+from lego.executor.cache import Cache
+from lego.executor.ladder import Climbed, climb
 
 MAX_THREADS = 4  # the work is native code that uses several cores by itself; more threads only add memory
+
+
+@dataclass(frozen=True)
+class Order:
+    """One step to do: what, by which engine, on which values.
+
+    Attributes:
+        key: of its content; two orders with one key give the same outputs.
+        args: by parameter, references replaced by values.
+    """
+
+    key: str
+    bound: Bound
+    engine: Engine
+    args: Mapping[str, Any]
+    context: Context
+
+
+class Backend(Protocol):
+    """Whose hands do the steps.
+
+    Attributes:
+        cache: its own, where outputs do not lie in this process; else None.
+        inline: is a step that is alone done by who asks, because handing it over costs more than a small step?
+    """
+
+    cache: Cache | None
+    inline: bool
+
+    def submit(self, job: Callable[[], bool]) -> None:
+        """Run a job of this process soon, in a thread; it never raises, and returns True if it was given up."""
+
+    def give_up(self) -> None:
+        """Count one running job as lost, so that another may run in its place."""
+
+    def make(self, order: Order, pool: Pool | None, stop: Callable[[], None]) -> Climbed:
+        """Do a step, and wait for it.
+
+        Args:
+            stop: called while waiting; raises if the step should not go on.
+
+        Raises:
+            StepError: the step failed. A fault of the machinery is not the step's: then it is done again.
+        """
+
+    def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
+        """Hear of outputs that are in use, and how to make them again should they be lost."""
+
+    def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:
+        """Return budgets for networks where they would run, as `lego.core.memory.measured`."""
+
+    def describe(self) -> str:
+        """Say in a sentence whose hands they are."""
+
+    def ready(self) -> None:
+        """Return when a step could begin at once; for who sets a time limit, and does not mean the start by it."""
+
+    def close(self) -> None:
+        """End when the jobs are done."""
 
 
 class Threads:
@@ -16,6 +85,9 @@ class Threads:
     Args:
         workers: how many steps run at once; by default the number of cores, at most four.
     """
+
+    cache: Cache | None = None
+    inline = True
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or min(MAX_THREADS, os.cpu_count() or 1)
@@ -33,6 +105,24 @@ class Threads:
             if self._threads - self._stuck < self.workers:
                 self._start()
         self._jobs.put(job)
+
+    def make(self, order: Order, pool: Pool | None, stop: Callable[[], None]) -> Climbed:
+        """Do a step here and now."""
+        return climb(order.bound, order.engine, dict(order.args), order.context, pool, stop)
+
+    def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
+        """What is in this process is not lost."""
+
+    def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:
+        """Return budgets for this machine."""
+        return measured(memory, accelerator, share)
+
+    def ready(self) -> None:
+        """Threads always are."""
+
+    def describe(self) -> str:
+        """Say how many."""
+        return f"{self.workers} steps of this process at once"
 
     def give_up(self) -> None:
         """Count one running job as lost, so that another thread takes the place of its own."""

@@ -10,6 +10,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,6 +70,9 @@ class Cache:
     def __contains__(self, key: str) -> bool:
         return key in self._entries or (self._disk is not None and self._disk.path(key).exists())
 
+    def look(self, keys: list[str]) -> None:
+        """Hear which keys a run is going to ask for; of use where asking takes a message."""
+
     def get(self, key: str) -> Outputs | None:
         """Return the outputs stored under a key, or None."""
         with self._guard:
@@ -88,7 +92,7 @@ class Cache:
         if self._disk:
             self._disk.write(key, outputs, seconds)
 
-    def alone(self, key: str, wait: Callable[[], None] | None = None) -> _Alone:
+    def alone(self, key: str, wait: Callable[[], None] | None = None) -> AbstractContextManager[None]:
         """Let one thread at a time work on a key, in a with block; waiting, ``wait`` is called ten times a second."""
         return _Alone(self._guard, self._busy, key, wait)
 

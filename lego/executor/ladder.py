@@ -29,11 +29,13 @@ class Climbed:
     Attributes:
         reasons: of the rungs that were needed, in order.
         other: the pixels may differ from those of the engine as it was chosen.
+        cached: somebody else had made it, and nothing was done.
     """
 
     outputs: Outputs
     reasons: list[str] = field(default_factory=list)
     other: bool = False
+    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def climb(
             if getattr(error, "code", "") != "out_of_memory" and not is_out_of_memory(error):
                 raise
         # outside of the handler nothing holds the failed call's tensors any more
-    where = f"{bound.step.id} ({bound.tool.name})"
+    where = bound.where
     hint = "use a smaller picture, close other programs, or set a smaller budget (`lego doctor` shows it)"
     raise StepError(f"out of memory, also after: {'; '.join(told)}", where=where, hint=hint, code="out_of_memory")
 

@@ -8,8 +8,9 @@ import time
 import uuid
 import weakref
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from lego.core.errors import CancelledError, StepError, StepTimeoutError
@@ -22,9 +23,8 @@ from lego.core.steps import Ref
 from lego.core.trace import Digests, Event, Noted, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
-from lego.executor.backends import Threads
+from lego.executor.backends import Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
-from lego.executor.ladder import climb
 from lego.executor.spill import MEMORY_BYTES, Spill
 from lego.executor.step import head_of, key_of, resolve
 
@@ -68,10 +68,11 @@ class Executor:
 
     Args:
         registry: the tools.
-        cache: outputs by content, shared by all runs of this executor.
+        cache: outputs by content, shared by all runs of this executor; by default the backend's own, if it has one.
         workers: how many steps run at once.
         pool: where the networks of the tools come from; without one, engines without networks run.
         memory_bytes: budget for the pictures of all runs that anybody holds; the oldest beyond it wait in a file.
+        backend: whose hands do the steps; by default threads of this process, ``workers`` of them.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class Executor:
         workers: int | None = None,
         pool: Pool | None = None,
         memory_bytes: int = MEMORY_BYTES,
+        backend: Backend | None = None,
     ) -> None:
         self.registry = default_registry if registry is None else registry
-        self.cache = Cache() if cache is None else cache
-        self.threads = Threads(workers)
-        weakref.finalize(self, self.threads.close)
+        self.backend: Backend = Threads(workers) if backend is None else backend
+        weakref.finalize(self, self.backend.close)
+        held = self.backend.cache if cache is None else cache
+        self.cache = Cache() if held is None else held
         self.pool = pool
         self.spill = Spill(memory_bytes, self.cache.folder)
 
@@ -128,6 +131,11 @@ class Executor:
             timeout,
             step_timeout,
         )
+
+        def again(step: str, output: str) -> Outputs:
+            return self.run(replace(workflow, result=f"${step}.{output}"), given, seed=seed).outputs[step]
+
+        job.again = again
         return job.run()
 
 
@@ -172,7 +180,8 @@ class _Job:
         self.running: dict[str, _Task] = {}
         self.news: queue.SimpleQueue[tuple[str, Any, float, bool]] = queue.SimpleQueue()
         self.tasks = self._tasks(bound, seed)
-        self.inline = timeout is None and step_timeout is None
+        self.again: Callable[[str, str], Outputs]  # runs up to a step once more, for outputs that a backend lost
+        self.inline = executor.backend.inline and timeout is None and step_timeout is None
 
     def _tasks(self, bound: list[Bound], seed: int) -> dict[str, _Task]:
         digests = {name: value.digest for name, value in self.given.items()}
@@ -221,6 +230,7 @@ class _Job:
         wanted: dict[str, _Task] = {}
         served: dict[str, Outputs] = {}
         seen: dict[str, bool] = {}  # by name: was it needed?
+        self.executor.cache.look([task.key for task in self.tasks.values()])
         stack = [(ref.step, True) for ref in self.results if ref.step in self.tasks]
         while stack:
             name, needed = stack.pop()
@@ -268,7 +278,7 @@ class _Job:
         if alone:
             self._work(task, values)
         else:
-            self.executor.threads.submit(lambda: self._work(task, values))
+            self.executor.backend.submit(lambda: self._work(task, values))
 
     def _work(self, task: _Task, args: dict[str, Any]) -> bool:
         """Run in any thread: compute, or wait for who computes; put the outcome into the news. Was it given up?"""
@@ -282,8 +292,9 @@ class _Job:
                 outputs = cache.get(task.key)
                 cached = outputs is not None
                 if outputs is None:
-                    made = climb(task.bound, task.engine, args, context, self.executor.pool, lambda: self._stop(task))
-                    outputs, seconds = made.outputs, time.monotonic() - start
+                    order = Order(task.key, task.bound, task.engine, args, context)
+                    made = self.executor.backend.make(order, self.executor.pool, lambda: self._stop(task))
+                    outputs, seconds, cached = made.outputs, time.monotonic() - start, made.cached
                     task.reason = "; ".join([task.reason, *made.reasons])
                     self._stop(task)
                     if task.bound.tool.deterministic and not made.other:
@@ -292,7 +303,7 @@ class _Job:
         except StepError as error:
             self.news.put((name, error, time.monotonic() - start, False))
         except BaseException as error:
-            fault = StepError(f"{type(error).__name__}: {error}", where=f"{name} ({task.bound.tool.name})")
+            fault = StepError(f"{type(error).__name__}: {error}", where=task.bound.where)
             fault.__cause__ = error
             self.news.put((name, fault, time.monotonic() - start, False))
             if not isinstance(error, Exception):
@@ -313,8 +324,7 @@ class _Job:
     def _stop(self, task: _Task) -> None:
         """Raise if this step should not go on."""
         if self.cancel.cancelled or task.stopped:
-            where = f"{task.bound.step.id} ({task.bound.tool.name})"
-            raise CancelledError("the run was stopped", where=where, hint="nothing was saved; run it again")
+            raise CancelledError("the run was stopped", where=task.bound.where, hint="nothing was saved; run it again")
 
     def _hear(self, name: str, value: Any, seconds: float, cached: bool, ready: deque[_Task]) -> None:
         if isinstance(value, Event):
@@ -337,6 +347,7 @@ class _Job:
         name = task.bound.step.id
         self.outputs[name] = outputs
         self.executor.spill.hold(outputs)
+        self.executor.backend.adopt(outputs, partial(self.again, name, next(iter(outputs))))
         notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
         self.trace.add(StepDone(*told, Digests(outputs), notes, outputs))
@@ -354,7 +365,7 @@ class _Job:
             bound = self.tasks[child].bound
             skipped = StepError(
                 f"it needs '{name}', which failed",
-                where=f"{child} ({bound.tool.name})",
+                where=bound.where,
                 hint=error.hint,
                 code="skipped",
             )
@@ -390,9 +401,9 @@ class _Job:
             name = task.bound.step.id
             task.stopped = True
             if self.running.pop(name, None):
-                self.executor.threads.give_up()
+                self.executor.backend.give_up()
             if name not in self.errors:
-                self._fail(task, kind(message, where=f"{name} ({task.bound.tool.name})", hint=hint))
+                self._fail(task, kind(message, where=task.bound.where, hint=hint))
 
     def _find(self, ref: Ref) -> Any:
         return self.given[ref.step] if ref.step in self.given else self.outputs[ref.step][ref.output]
@@ -403,7 +414,7 @@ def _way(item: Bound, pool: Pool | None) -> tuple[Engine, str, str, str]:
     try:
         engine, reason = item.tool.choose(pool)
     except StepError as error:
-        error.where = f"{item.step.id} ({item.tool.name})"
+        error.where = item.where
         raise
     places = engine.places(pool)
     return engine, reason, next((place.device for place in places), CPU), head_of(item.tool, engine, places)

@@ -49,7 +49,7 @@ def call(bound: Bound, engine: Engine, args: dict[str, Any], context: Context) -
     size; pixels outside the mask of a local tool are the input's own, bit for bit.
     """
     tool = bound.tool
-    where = f"{bound.step.id} ({tool.name})"
+    where = bound.where
     try:
         unchanged = _before(tool, args)
         if unchanged is not None:

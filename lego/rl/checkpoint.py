@@ -17,7 +17,7 @@ from lego.core.errors import SettingsError, TrainingError
 from lego.core.processors import hide_broken_torchvision, load_processor
 from lego.core.registry import Registry
 from lego.rl.head import add_head
-from lego.rl.recipe import Recipe
+from lego.rl.recipe import OWN, Recipe
 
 WHOLE = "whole"  # a file that is written last: a checkpoint without it was cut off
 
@@ -79,8 +79,8 @@ def open_learner(recipe: Recipe, start: Path | None, scratch: Path, registry: Re
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    if start is None and recipe.model == "nano":
-        start = _from_scratch(recipe, scratch, registry)
+    if start is None and recipe.model in OWN:
+        start = _nano(recipe, scratch, registry)
     name = str(start or recipe.model)
     dtype = "bfloat16" if recipe.lora and recipe.precision == "bf16" else "float32"
     try:
@@ -105,15 +105,19 @@ def _attention() -> str:
     return "sdpa" if torch.accelerator.is_available() else "eager"
 
 
-def _from_scratch(recipe: Recipe, scratch: Path, registry: Registry) -> Path:
-    """Write a nano builder that knows nothing; of several processes the first does."""
+def _nano(recipe: Recipe, scratch: Path, registry: Registry) -> Path:
+    """Write a nano builder that knows nothing, or the one that ships; of several processes the first does."""
     from accelerate import PartialState
 
     from lego.rl import nano
 
     state = PartialState()
     with state.main_process_first():
-        return nano.build(scratch, registry, recipe.size, recipe.seed) if state.is_main_process else scratch
+        if not state.is_main_process:
+            return scratch
+        if recipe.model == "shipped":
+            return nano.reopen(scratch, registry)
+        return nano.build(scratch, registry, recipe.size, recipe.seed)
 
 
 def _local(name: str, download: bool) -> Path:

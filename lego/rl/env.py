@@ -45,13 +45,17 @@ class Environment:
             with the target) the total is their weighted mean, over those that are known for the task. With a weight
             for "free" it is `critics.without_truth`, and refusals are left out.
         threads: plans judged at once.
+        backend: whose hands run them; None as in the settings.
     """
 
-    def __init__(self, form: Form, registry: Registry, stage: Grpo, threads: int = 4) -> None:
+    def __init__(
+        self, form: Form, registry: Registry, stage: Grpo, threads: int = 4, backend: str | None = None
+    ) -> None:
         self.form = form
         self.stage = stage
-        limits = {"timeout": stage.picture_timeout, "cache_memory_mb": CACHE}
+        limits = {"timeout": stage.picture_timeout, "cache_memory_mb": CACHE, "backend": backend}
         self.editor = Editor("rules", registry=registry, settings=Settings.load(limits))
+        self.editor.executor.backend.ready()
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="judge")
         self.weights: dict[str, float] = dict(stage.weights)  # type: ignore[arg-type]  # narrower names are names
 

@@ -46,7 +46,7 @@ def trainer(
     """Return the trainer of stage "grpo_gt" or "grpo_free"; ``start`` is the step that it goes on from."""
     stage = recipe.stages[name]
     assert isinstance(stage, Grpo)
-    environment = Environment(learner.form, registry, stage, recipe.reward_threads)
+    environment = Environment(learner.form, registry, stage, recipe.reward_threads, recipe.reward_backend)
     config = _config(recipe, name, stage, out)
     done = start * stage.prompts * stage.accumulate * config.world_size
 

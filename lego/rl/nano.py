@@ -12,8 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lego.builder import NANO
 from lego.builder.hints import FILE as HINTS
 from lego.builder.pointing import Pointing, Vocabulary
+from lego.builder.prompt import FILE as FORM
+from lego.builder.spelling import KEEP
 from lego.core.registry import Registry
 from lego.rl import hinting, instructions
 from lego.rl.pictures import SIDE
@@ -57,8 +60,36 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
     model.save_pretrained(folder)
     _processor(tokenizer).save_pretrained(folder)
     hints.save(folder / HINTS)
-    facts = {"form": "pointing", "hints": True, "tools": vocabulary.tools}
-    (folder / "lego.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    facts = {"form": "pointing", "hints": True, "keep": True, "tools": vocabulary.tools}
+    (folder / FORM).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def reopen(folder: str | Path, registry: Registry, source: Path = NANO, share: float = 1.0) -> Path:
+    """Write the builder that ships as a checkpoint to go on with.
+
+    Its hints are taught anew, because those of the folds, which training needs, do not ship. A token for doing nothing
+    is added where it has none, and the threshold below which it asks back is left out: it was set for other weights.
+
+    Args:
+        registry: the tools on offer.
+        source: the checkpoint.
+        share: of the phrasings that the hints are taught; less for tests.
+    """
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+    folder = Path(folder)
+    facts = json.loads((source / FORM).read_text(encoding="utf-8"))
+    processor = LlavaProcessor.from_pretrained(source)
+    model = LlavaForConditionalGeneration.from_pretrained(source, dtype="float32")
+    more = {"additional_special_tokens": [KEEP]}
+    if processor.tokenizer.add_special_tokens(more, replace_extra_special_tokens=False):
+        model.resize_token_embeddings(len(processor.tokenizer), mean_resizing=False)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    hinting.teach(registry, 0, share).save(folder / HINTS)
+    facts.pop("sure", None)
+    (folder / FORM).write_text(json.dumps({**facts, "keep": True}, indent=1) + "\n", encoding="utf-8")
     return folder
 
 

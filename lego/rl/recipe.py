@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,7 +15,8 @@ from lego.core.errors import RecipeError
 FOLDER = Path(__file__).parent / "recipes"
 INSTRUCTIONS = "instructions"  # the source of data that never ends; any other is a folder or a .parquet file
 Kind = TypeVar("Kind", bound=BaseModel)
-SMOKE = {"size": "micro", "workers": 0}  # of a model that is built from scratch: the least that has all its parts
+OWN = ("nano", "shipped")  # models that are ours
+SMOKE = {"model": "nano", "size": "micro", "workers": 0}  # in place of these: the least that has all their parts
 
 
 class Part(BaseModel):
@@ -36,6 +38,8 @@ class Data(Part):
         unseen_words: False asks in the words of the training about the things of ``split``.
         look: share of the examples in whose place the things of a scene are listed (`lego.rl.looking`); for the form
             "pointing".
+        riddles: share of the tasks, after ``plain`` and ``words``, that are edits which need an answer first
+            (`lego.rl.reasoning.intelligent.tasks`).
     """
 
     source: str = INSTRUCTIONS
@@ -46,6 +50,7 @@ class Data(Part):
     level: Literal["whole", "shown"] = "whole"
     unseen_words: bool = True
     look: float = Field(default=0, ge=0, lt=1)
+    riddles: float = Field(default=0, ge=0, le=1)
 
 
 class Judging(Part):
@@ -178,13 +183,16 @@ class Recipe(Part):
 
     Attributes:
         name: of the recipe.
-        model: "nano" is built from scratch with the dial ``size``; else a folder, or a name on the hub.
+        model: "nano" is built from scratch with the dial ``size``, "shipped" is the nano that ships, to go on with;
+            else a folder, or a name on the hub.
         size: see `lego.rl.nano`.
         download: may a model be fetched from the hub?
         precision: of the computing; weights stay in 32 bits without ``lora``, in ``precision`` with it.
         seed: of everything random.
         workers: processes that prepare examples beside the training, 0 or 1.
         reward_threads: plans judged at once.
+        reward_backend: whose hands run plans for their rewards, "threads" or "ray"; None as in the settings. It is not
+            kept with a run, which may go on elsewhere.
         gradient_checkpointing: less memory for a third more time.
         deepspeed: path of a DeepSpeed configuration; `accelerate launch` works without one.
         reason: the stage that teaches to think and to judge, for models that write free text; None for none.
@@ -198,6 +206,7 @@ class Recipe(Part):
     seed: int = Field(default=0, ge=0, lt=2**31)
     workers: int = Field(default=0, ge=0, le=1)
     reward_threads: int = Field(default=4, ge=1)
+    reward_backend: Literal["threads", "ray"] | None = Field(default=None, exclude=True)
     gradient_checkpointing: bool = False
     deepspeed: str = ""
     lora: Lora | None = None
@@ -210,7 +219,7 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _has_words(self) -> Recipe:
-        if self.reason and self.model == "nano":
+        if self.reason and self.model in OWN:
             raise ValueError("the stage 'reason' needs a model that writes free text, and nano writes plans alone")
         return self
 
@@ -229,8 +238,7 @@ class Recipe(Part):
         Raises:
             RecipeError: the factor is not above 0.
         """
-        if not factor > 0:
-            raise RecipeError(f"the scale cannot be {factor:g}", where="--scale", hint="such as 0.1, or 2")
+        check_scale(factor)
 
         def times(value: int) -> int:
             return max(1, round(value * factor)) if value else 0
@@ -256,7 +264,7 @@ class Recipe(Part):
         }
         if self.reason:
             parts["reason"] = self.reason.model_copy(update={**short, "exam_every": 0, "steps": 3, "batch": 2})
-        return self.model_copy(update={**parts, **(SMOKE if self.model == "nano" else {"workers": 0})})
+        return self.model_copy(update={**parts, **(SMOKE if self.model in OWN else {"workers": 0})})
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -283,6 +291,16 @@ def load(kind: type[Kind], name: str | Path, folder: Path) -> Kind:
         raise RecipeError(f"the recipe cannot be read: {error}", where=str(path), hint="it is TOML") from None
     except ValidationError as error:
         raise _told(error, path, kind) from None
+
+
+def check_scale(factor: float) -> None:
+    """Check what steps are multiplied by.
+
+    Raises:
+        RecipeError: it is not above 0, or no number.
+    """
+    if not 0 < factor < math.inf:
+        raise RecipeError(f"the scale cannot be {factor:g}", where="--scale", hint="such as 0.1, or 2")
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 from lego.core import codec, depth
 from lego.core.errors import ImageError, LegoError, RecordError
+from lego.core.ledger import ROOM, complaint, drop_cut_off_line, rows
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
-from lego.rl.folders import NAME, PICTURES, ROOM, complaint, drop_cut_off_line, keep, name_of, rows
+from lego.rl.folders import NAME, PICTURES, keep, name_of
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

@@ -173,7 +173,7 @@ def _prepare(out: Path, recipe: Recipe, stages: Sequence[str], resume: bool) -> 
 def _same(path: Path, recipe: Recipe) -> bool:
     """Is it the recipe that is kept in a file? Keys that the file does not know yet count as their defaults."""
     try:
-        return Recipe.model_validate_json(path.read_text(encoding="utf-8")) == recipe
+        return Recipe.model_validate_json(path.read_text(encoding="utf-8")).model_dump() == recipe.model_dump()
     except (OSError, ValueError):
         return False
 

@@ -22,6 +22,8 @@ from lego.core.workflow import Workflow
 from lego.rl import instructions, records
 from lego.rl.instructions import Level
 from lego.rl.looking import look
+from lego.rl.phrasings import Split
+from lego.rl.reasoning import intelligent
 from lego.rl.recipe import INSTRUCTIONS, Data
 
 APART = 1_000_003  # between the seeds of two runs: windows of one never meet those of another
@@ -98,10 +100,19 @@ def drawn(
     if data.source != INSTRUCTIONS:
         yield from itertools.islice(_of_records(data, registry, accept), window * size, None)
     for number in itertools.count(window):
-        made = instructions.tasks(
-            registry, data.split, data.seed * APART + number, data.unseen_words, _level(data, number * size)
-        )
+        seed, level = data.seed * APART + number, _level(data, number * size)
+        made: Iterator[Task] = instructions.tasks(registry, data.split, seed, data.unseen_words, level)
+        if data.riddles and level not in ("plain", "words"):  # those are read without their pictures
+            split: Split = "train" if data.split == "few" else data.split
+            made = _mixed(made, intelligent.tasks(registry, split, seed), data.riddles, seed)
         yield from itertools.islice(_accepted(made, accept), size)
+
+
+def _mixed(tasks: Iterator[Task], others: Iterator[Task], share: float, seed: int) -> Iterator[Task]:
+    """Tasks of two sources, a share of them from the second."""
+    random = Random(f"mixed {seed}")
+    while True:
+        yield next(others if random.random() < share else tasks)
 
 
 def sorted_by_length(source: Iterator[Example], batch: int, bucket: int, seed: int) -> Iterator[Example]:

@@ -58,6 +58,12 @@ def test_a_tool_that_is_not_there_is_named() -> None:
         workflow_of([Call(tool="fly")], registry)
 
 
+def test_no_calls_are_a_workflow_without_steps() -> None:
+    flow = workflow_of([], registry)
+    assert flow.dump() == {"version": 1, "steps": [], "result": "$image"}
+    assert calls_of(flow, registry) == []
+
+
 def test_a_workflow_that_calls_cannot_say_is_refused() -> None:
     data: dict[str, Any] = {
         "version": 1,

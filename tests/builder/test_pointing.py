@@ -260,3 +260,15 @@ def test_the_hints_lean_on_the_tool_that_is_chosen_for_some_words() -> None:
     assert near is not None
     assert far is not None
     assert near(["<at>", "<w_4>", "<w_6>"])["<t_0>"] > far(["<at>", "<w_4>", "<w_5>"])["<t_0>"]
+
+
+def test_doing_nothing_is_said_by_a_token_where_the_checkpoint_has_it() -> None:
+    asked = request("if it is night, brighten it, else leave it")
+    nothing = workflow_of([], registry)
+    able = Pointing(Vocabulary.of(registry).tools, keep=True)
+    assert able.write(nothing, asked) == "<keep>"
+    assert able.read("<keep><end>", asked).workflow.dump() == nothing.dump()
+    assert able.grammar(asked).startswith("start: <none> | <keep> | ")
+    assert "<keep>" not in FORM.grammar(asked)
+    with pytest.raises(WorkflowError, match="doing nothing"):
+        FORM.write(nothing, asked)

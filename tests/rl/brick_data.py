@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +52,13 @@ def recipe(model: Path, family: str, **more: Any) -> BrickRecipe:
         "precision": "fp32", "infer_steps": 2, "warmup": 0.0, "lora": {"rank": 4, "alpha": 8},
     }  # fmt: skip
     return BrickRecipe.model_validate(given | more)
+
+
+def look_small(put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Let Qwen-Image-Edit look at pictures of 64 px; it looks at a megapixel else, whatever it is given."""
+    plus = importlib.import_module("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus")
+    one = importlib.import_module("diffusers.pipelines.qwenimage.pipeline_qwenimage_edit")
+    put(plus, "VAE_IMAGE_SIZE", 64 * 64)
+    put(plus, "CONDITION_IMAGE_SIZE", 64 * 64)
+    real = one.calculate_dimensions
+    put(one, "calculate_dimensions", lambda area, ratio: real(64 * 64, ratio))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,34 @@ def test_the_checkpoint_says_its_form_and_its_tools(folder: Path) -> None:
     facts = json.loads((folder / "lego.json").read_text())
     assert facts["form"] == "pointing"
     assert len(facts["tools"]) == len(registry.running())
+
+
+def test_one_that_ships_goes_on_with_a_token_for_doing_nothing(folder: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    source = tmp_path / "source"
+    _without_keep(folder, source)
+    nano.reopen(tmp_path / "again", registry, source, nano.SLIGHT)
+    facts = json.loads((tmp_path / "again" / "lego.json").read_text())
+    assert facts["keep"]
+    assert "sure" not in facts
+    words = AutoProcessor.from_pretrained(tmp_path / "again").tokenizer
+    assert words.tokenize("<w_0><keep><asst>") == ["<w_0>", "<keep>", "<asst>"]
+    old, new = (AutoModelForImageTextToText.from_pretrained(f).state_dict() for f in (source, tmp_path / "again"))
+    for name, weights in old.items():
+        assert torch.equal(weights, new[name][: len(weights)] if weights.dim() else new[name])
+    assert form_of(tmp_path / "again").keep  # type: ignore[attr-defined]  # it is pointing
+
+
+def _without_keep(folder: Path, out: Path) -> None:
+    """A checkpoint as it was before there was the token: another name stands in its place."""
+    shutil.copytree(folder, out)
+    for file in out.glob("*.json"):
+        file.write_text(file.read_text(encoding="utf-8").replace("<keep>", "<once>"), encoding="utf-8")
+    facts = json.loads((out / "lego.json").read_text())
+    del facts["keep"]
+    (out / "lego.json").write_text(json.dumps({**facts, "sure": 0.25}))
 
 
 def test_there_is_no_other_size(tmp_path: Path) -> None:

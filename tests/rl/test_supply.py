@@ -14,6 +14,7 @@ from lego.core.registry import registry
 from lego.core.values import Image
 from lego.core.workflow import Workflow
 from lego.rl import records, supply
+from lego.rl.reasoning import staging
 from lego.rl.recipe import Data
 
 
@@ -95,3 +96,17 @@ def test_a_data_set_of_which_nothing_can_be_used_is_an_error(tmp_path: Path, sma
     records.write(tmp_path, [records.Record(small, "do")])
     with pytest.raises(RecordError, match="can be used"):
         next(supply.drawn(Data(source=str(tmp_path)), registry, lambda task: None))
+
+
+def test_a_share_of_the_tasks_are_riddles_and_a_supply_of_them_can_begin_anywhere() -> None:
+    data = Data(riddles=0.5, seed=3)
+    whole = list(itertools.islice(supply.tasks(data, registry, size=20), 60))
+    riddles = [
+        task for task in whole if task.request.image.size == (staging.SIDE, staging.SIDE) and not task.request.given
+    ]
+    kept = [task for task in riddles if task.workflow and not task.workflow.steps]
+    assert 15 <= len(riddles) <= 45
+    assert kept
+    assert words(supply.tasks(data, registry, window=2, size=20), 20) == [t.request.instruction for t in whole[40:]]
+    early = list(itertools.islice(supply.tasks(Data(riddles=1.0, plain=10, seed=3), registry, size=10), 20))
+    assert all(task.workflow is None or task.workflow.steps for task in early[:10])  # those are read without pictures

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from lego.builder.base import Builder, Request
 from lego.builder.calls import Call, workflow_of
 from lego.core.errors import PlanError, RecordError, WorkflowError
+from lego.core.ledger import rows as rows_of
 from lego.core.registry import Registry
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
-from lego.rl import folders, rewards, scenes
+from lego.rl import rewards, scenes
 
 
 class Case(BaseModel):
@@ -58,7 +59,7 @@ def cases(path: str | Path) -> list[Case]:
     Raises:
         RecordError: no such file, or a broken line; ``where`` names it.
     """
-    found = [case for _, case in folders.rows(Path(path), Case, "give a file of instructions")]
+    found = [case for _, case in rows_of(Path(path), Case, "give a file of instructions")]
     if not found:
         raise RecordError("there are no instructions in it", where=str(path), hint="one JSON object a line")
     return found

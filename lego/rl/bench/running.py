@@ -20,11 +20,11 @@ from pydantic import BaseModel, ConfigDict
 
 from lego.builder.served import ABSENT
 from lego.core.errors import CancelledError, ImageError, LegoError, PlanError, RecordError, RefusedError
+from lego.core.ledger import Ledger
 from lego.core.values import Image
 from lego.editor import Editor, versions
 from lego.rl.bench.gedit import SOURCE
 from lego.rl.bench.items import LONGEST, Item
-from lego.rl.bench.ledger import Ledger
 from lego.rl.bench.suite import Suite
 
 LOG = "run.jsonl"

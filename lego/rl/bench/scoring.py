@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from lego.core.errors import ImageError
+from lego.core.ledger import Ledger
 from lego.core.values import Image
 from lego.rl.bench.items import Item
 from lego.rl.bench.judging import Judge, Judged
-from lego.rl.bench.ledger import Ledger
 from lego.rl.bench.running import Listen, parallel, result_of
 from lego.rl.bench.suite import Suite
 

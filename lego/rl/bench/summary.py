@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lego.rl.bench import ledger
+from lego.core import ledger
 from lego.rl.bench.formulas import Mode, mean
 from lego.rl.bench.items import Item
 from lego.rl.bench.judging import TALKER

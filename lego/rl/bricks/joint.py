@@ -6,6 +6,7 @@ in thinking and judging. The words are read anew at every step, so that the pict
 
 from __future__ import annotations
 
+import copy
 import itertools
 import warnings
 from collections.abc import Sequence
@@ -45,14 +46,23 @@ class JointLearner(Learner):
             # PEFT 0.21 asks transformers 5.24 for things by their old names
             warnings.filterwarnings("ignore", message=".*_checkpointing.*", category=FutureWarning)
             self.reader = family.pipe.text_encoder = get_peft_model(family.pipe.text_encoder, config)
+            if self.recipe.gradient_checkpointing:
+                base = family.pipe.text_encoder.get_base_model()
+                enable = getattr(base, "activation_checkpointing_enable", base.gradient_checkpointing_enable)
+                enable({"use_reentrant": False})  # transformers 5.24 has it by the first of these names
         for name, parameter in self.reader.named_parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
                 self.parameters[f"{READER}.{name}"] = parameter
         self.said: float = 0.0  # the loss on language of the last pass
 
-    def together(self, kept: Kept, words: Sequence[str], step: int, random: Any) -> Any:
-        """Return the loss on pictures and, weighed, on the lesson of a step.
+    def train(self, training: bool) -> None:
+        """See `Learner.train`; a reader that saves memory does so only in training."""
+        super().train(training)
+        self.reader.train(training)
+
+    def together(self, kept: Kept, words: Sequence[str], number: int, random: Any) -> Any:
+        """Return the loss on pictures and, weighed, on the lesson of a pass.
 
         Args:
             kept: with "look", the pictures as the reader sees them.
@@ -60,10 +70,13 @@ class JointLearner(Learner):
         """
         joint = self.recipe.joint
         assert joint
-        told = self.read(kept.pop("look"), words)
-        language = self.language(next(itertools.islice(self.lessons.exchanges(step), 1)))
+        language = self.language(next(itertools.islice(self.lessons.exchanges(number), 1)))
         self.said = language.item()
-        return self.loss({**kept, **told}, random) + joint.weight * language
+        return self.measured(kept, words, random) + joint.weight * language
+
+    def measured(self, kept: Kept, words: Sequence[str], random: Any) -> Any:
+        """See `Learner.measured`; the words are read anew."""
+        return self.loss({**kept, **self.read(kept["look"], words)}, random)
 
     @property
     def facts(self) -> dict[str, float]:
@@ -106,7 +119,9 @@ class JointLearner(Learner):
         found = self.reader(**given, labels=labels).loss
         return found if found is not None else torch.zeros((), device=self.reader.device)
 
-    def save(self, folder: Path) -> None:
-        """Write both adapters."""
-        super().save(folder)
-        self.reader.save_pretrained(folder / READER)
+    def save_reader(self, folder: Path) -> None:
+        """Write the reader's adapter, or all of a reader that is not that of the base."""
+        reader = self.reader
+        if self.recipe.reader:
+            reader = copy.deepcopy(reader).merge_and_unload()
+        reader.save_pretrained(folder / READER)

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lego.core.errors import RecipeError, SettingsError
-from lego.core.processors import has_torchvision, hide_broken_torchvision, load_processor
-from lego.rl.bricks.families import FAMILIES, Family, Kept
-from lego.rl.bricks.recipe import BrickRecipe
+from lego.core.brick_card import ADAPTER, MODEL, READER
+from lego.core.errors import RecipeError
+from lego.rl.bricks.families import Family, Kept
 
-SIBLINGS = {"StableDiffusion3Pipeline": "StableDiffusion3InpaintPipeline"}  # of the same parts, and it edits
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
@@ -93,13 +91,22 @@ class Learner:
             error = error * kept["where"] / kept["where"].mean()
         return error.mean()
 
-    def together(self, kept: Kept, words: Sequence[str], step: int, random: Any) -> Any:
-        """Return all that is to be made small at a step: the loss on a batch, and what a subclass adds.
+    def train(self, training: bool) -> None:
+        """Begin to learn, or only to be looked at: then nothing is dropped out."""
+        self.net.train(training)
+
+    def together(self, kept: Kept, words: Sequence[str], number: int, random: Any) -> Any:
+        """Return all that is to be made small in a pass: the loss on a batch, and what a subclass adds.
 
         Args:
             words: of each example, "" for one whose words are dropped.
+            number: of the pass.
         """
         return self.loss(self.drop(kept, random), random)
+
+    def measured(self, kept: Kept, words: Sequence[str], random: Any) -> Any:
+        """Return the loss on the pictures of a batch alone, for which nothing is dropped."""
+        return self.loss(kept, random)
 
     @property
     def facts(self) -> dict[str, float]:
@@ -129,12 +136,12 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Write what was learned into a brick's folder."""
-        from lego.core.brick_card import ADAPTER, MODEL
-
         pipe = self.family.pipe
         if not self.recipe.lora:
+            _forget(pipe)
             pipe.save_pretrained(folder / MODEL, safe_serialization=True)
             return
+        self.save_reader(folder)
         from peft.utils import get_peft_model_state_dict
 
         part = self.family.part
@@ -144,59 +151,21 @@ class Learner:
             **{f"{part}_lora_layers": get_peft_model_state_dict(self.net), f"{part}_lora_adapter_metadata": facts},
         )  # fmt: skip
 
+    def save_reader(self, folder: Path) -> None:
+        """Write the network that reads the words, if it is not that of the base."""
+        if self.recipe.reader:
+            self.family.pipe.text_encoder.save_pretrained(folder / READER)
 
-def open_family(recipe: BrickRecipe) -> tuple[Family, Path]:
-    """Open the pipeline of a recipe; return it, and the folder that it came from.
 
-    Raises:
-        SettingsError: it is not there.
-        RecipeError: it is of another family.
+def _forget(pipe: Any) -> None:
+    """Let tokenizers forget how long their last words were filled up to, which else is saved with them: a run that went
+    on after a stop, and found all words in its cache, would end with another file.
     """
-    hide_broken_torchvision()
-    import torch
-    from transformers.utils import logging
-
-    diffusers: Any = importlib.import_module("diffusers")  # it has no types
-    for library in (diffusers.utils.logging, logging):
-        library.disable_progress_bar()
-        library.set_verbosity_error()
-    dtype = torch.bfloat16 if recipe.lora and recipe.precision == "bf16" else torch.float32
-    try:
-        folder = _local(recipe.model, recipe.download)
-        looks: dict[str, Any] = {}
-        if not has_torchvision() and (folder / "processor").is_dir():
-            looks = {"processor": load_processor(folder / "processor", "qwen2_5_vl")}
-        pipe = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, **looks)
-    except (
-        OSError,
-        ValueError,
-        ImportError,
-        KeyError,
-        RuntimeError,
-        AttributeError,
-    ) as error:  # of its own it has none
-        hint = "give a folder of diffusers, or the name of a model on the hub and `download = true` to fetch it"
-        why = str(error).strip().splitlines()
-        message = f"the model cannot be opened: {why[0] if why else type(error).__name__}"
-        raise SettingsError(message, where=recipe.model, hint=hint, code="no_model") from error
-    if type(pipe).__name__ in SIBLINGS:
-        pipe = getattr(diffusers, SIBLINGS[type(pipe).__name__])(**pipe.components)
-    kind, name = FAMILIES[recipe.family], type(pipe).__name__
-    if name not in kind.classes:
-        fits = [family for family, other in FAMILIES.items() if name in other.classes]
-        hint = f"its family is {fits[0]}" if fits else f"families are {', '.join(FAMILIES)}"
-        message = f"the model is a {name}, and {recipe.family} is a {' or a '.join(kind.classes)}"
-        raise RecipeError(message, where=recipe.model, hint=hint, code="other_family")
-    return kind(pipe, recipe), folder
-
-
-def _local(name: str, download: bool) -> Path:
-    """The folder of a model, which is fetched from the hub if it may be."""
-    if Path(name).is_dir():
-        return Path(name).resolve()
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(name, local_files_only=not download))
+    for part in pipe.components.values():
+        raw = getattr(getattr(part, "tokenizer", part), "backend_tokenizer", None)
+        if raw is not None:
+            raw.no_truncation()
+            raw.no_padding()
 
 
 def _scheduler(pipe: Any) -> Any:

@@ -14,9 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from lego.core.errors import ImageError, RecordError
+from lego.core.ledger import rows
 from lego.core.values import Image, Mask
 from lego.rl import records
-from lego.rl.folders import rows
 
 FILE = "pairs.jsonl"
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from lego.core.brick_card import Card, Conditioning
-from lego.rl.recipe import Part, load
+from lego.rl.recipe import Part, check_scale, load
 
 FOLDER = Path(__file__).parent / "recipes"
 Family: TypeAlias = Literal[
@@ -58,7 +58,9 @@ class BrickRecipe(Part):
     """The training of a brick.
 
     Attributes:
-        model: a folder of diffusers, or a name on the hub.
+        model: a folder of diffusers, that of a brick or of its run to go on with it, or a name on the hub.
+        reader: what reads the words instead of the pipeline's own: the folder of a run of `lego train reason`, or of
+            the model in it; for qwen-image-edit.
         download: may it be fetched from there?
         base: what the brick calls it: a name of `lego models`, or a folder; "" for the folder that it was opened from.
         card: of the tool that comes out.
@@ -81,6 +83,7 @@ class BrickRecipe(Part):
     name: str = Field(min_length=1)
     model: str = Field(min_length=1)
     download: bool = False
+    reader: str = ""
     base: str = ""
     family: Family
     card: Card
@@ -123,6 +126,8 @@ class BrickRecipe(Part):
             )
         if self.image_guidance is not None and self.family != "instruct-pix2pix":
             raise ValueError("image_guidance is instruct-pix2pix's alone")
+        if self.reader and self.family != "qwen-image-edit":
+            raise ValueError("reader: only qwen-image-edit has its words read by a language model")
         if self.joint and (self.family != "qwen-image-edit" or self.lora is None):
             raise ValueError("joint: the words must be read by a language model (qwen-image-edit), with [lora]")
         return self
@@ -147,11 +152,18 @@ class BrickRecipe(Part):
         return load(cls, name, FOLDER)
 
     def scaled(self, factor: float) -> BrickRecipe:
-        """Return the recipe with its steps times a factor, one at least."""
+        """Return the recipe with its steps times a factor, one at least.
+
+        Raises:
+            RecipeError: the factor is not above 0.
+        """
+        check_scale(factor)
         counts = ("steps", "save_every", "look_every")
         found = {name: getattr(self, name) for name in counts}
         return self.model_copy(update={n: max(1, round(v * factor)) if v else 0 for n, v in found.items()})
 
     def smoke(self) -> BrickRecipe:
         """Return the recipe with a few steps."""
-        return self.model_copy(update={"steps": SMOKE, "save_every": 1, "look_every": SMOKE, "looks": 1})
+        return self.model_copy(
+            update={"steps": SMOKE, "accumulate": 1, "save_every": 1, "look_every": SMOKE, "looks": 1}
+        )

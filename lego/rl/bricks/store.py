@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lego.core.errors import TrainingError
+from lego.core.ledger import ROOM
 from lego.rl.bricks.families import Family, Kept
 from lego.rl.bricks.pairs import Pair, pairs
-from lego.rl.folders import ROOM
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lego.core.brick_card import RUN
 from lego.core.errors import SettingsError, TrainingError
+from lego.core.ledger import alone
 from lego.rl.bricks import result
 from lego.rl.bricks.pairs import Pair
 from lego.rl.bricks.recipe import BrickRecipe
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from lego.rl.bricks.learner import Learner
     from lego.rl.stage import Listener
 
-NAME = "brick"  # of the stage, and of the folder that comes out
+NAME = RUN  # of the stage, and of the folder that comes out
 RECIPE, METRICS, CACHE, LOOKS = "recipe.json", "metrics.jsonl", "cache", "looks"
 KEPT = 2  # checkpoints
 HELD_SEED = 12345  # of the noise on pairs that are held back: always the same, so that losses compare
@@ -54,20 +56,27 @@ def train(
         listen: called after every pair that is encoded, and after every step.
 
     Raises:
-        TrainingError: there is a run in the folder already, the loss is no number, or the disk is full.
+        TrainingError: there is a run in the folder already, another process is at work on it, the loss is no number, or
+            the disk is full.
         RecordError: a pair is broken.
         RecipeError: the recipe does not fit the model.
         SettingsError: the model is not there, or something that training needs is not installed.
     """
     _check_installed()
-    from lego.rl.bricks.learner import open_family
-
     data, out = Path(data), Path(out)
     _prepare(out, recipe, data, resume)
     if resume and (out / NAME).exists():
         return out / NAME
+    with alone(out / METRICS, TrainingError):
+        return _trained(recipe, data, out, listen)
+
+
+def _trained(recipe: BrickRecipe, data: Path, out: Path, listen: Listener) -> Path:
+    from lego.rl.bricks.opening import open_family, reader_of
+
     family, folder = open_family(recipe)
-    store = Store(out / CACHE, family, f"{folder} {folder.stat().st_mtime_ns}")
+    encoders = [folder, *([reader_of(recipe)] if recipe.reader else [])]
+    store = Store(out / CACHE, family, " ".join(f"{path} {path.stat().st_mtime_ns}" for path in encoders))
     begun = time.monotonic()
     family.pipe.to(_device())
     examples, looks = store.fill(data, recipe.hold, lambda done: _tell(listen, "encode", done, done, {}))
@@ -134,7 +143,7 @@ class Run:
         recipe, seed = self.recipe, mixed(self.recipe.seed, step)
         random = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)  # dropout
-        self.learner.net.train()
+        self.learner.train(True)
         total = 0.0
         for part in range(recipe.accumulate):
             number = step * recipe.accumulate + part
@@ -153,14 +162,17 @@ class Run:
         now = float(self.optimizer.param_groups[0]["lr"])
         return {"loss": total, **self.learner.facts, "norm": float(norm), "lr": now}
 
-    def _loss(self, group: Sequence[Example], number: int, random: Any) -> Any:
+    def _loss(self, group: Sequence[Example], number: int | None, random: Any) -> Any:
+        """The loss on examples of one shape in a pass; without a number only on their pictures, as they are."""
         import torch
 
-        drop = self.recipe.drop
+        drop = 0.0 if number is None else self.recipe.drop
         none = (torch.rand(len(group), generator=random) < drop).tolist() if drop else [False] * len(group)
         kept = {name: value.to(_device()) for name, value in self.store.batch(group, none).items()}
         with torch.autocast(_device(), torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             words = ["" if off else example.said for example, off in zip(group, none, strict=True)]
+            if number is None:
+                return self.learner.measured(kept, words, random)
             return self.learner.together(kept, words, number, random)
 
     def _chosen(self, number: int) -> list[Example]:
@@ -176,10 +188,10 @@ class Run:
         """Measure the loss on what is held back, and draw a sheet."""
         import torch
 
-        self.learner.net.eval()
+        self.learner.train(False)
         with torch.inference_mode():
             random = torch.Generator().manual_seed(HELD_SEED)
-            losses = [float(self._loss([example], 0, random)) for example in self.held]
+            losses = [float(self._loss([example], None, random)) for example in self.held]
             if losses:
                 self.last["held"] = sum(losses) / len(losses)
             self.learner.family.pipe.to(_device())
@@ -308,8 +320,10 @@ def _prepare(out: Path, recipe: BrickRecipe, data: Path, resume: bool) -> None:
 
 def _same(path: Path, facts: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(facts)))
-    except (OSError, ValueError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept["recipe"] = BrickRecipe.model_validate(kept["recipe"]).model_dump()  # with keys that came later
+        return bool(kept == facts)
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 

@@ -20,18 +20,19 @@ from lego import __version__
 from lego.builder.base import Builder
 from lego.builder.judge import DATA
 from lego.builder.prompt import quoted
-from lego.builder.served import ABSENT, Server, objects
+from lego.builder.served import Server, objects
 from lego.builder.talker import Talker
-from lego.core.errors import ImageError, PlanError, StepError, WorkflowError
+from lego.core.ledger import rows
 from lego.core.values import Image
 from lego.core.workflow import Workflow
 from lego.editor import Editor
 from lego.rl import records
-from lego.rl.folders import name_of, rows
+from lego.rl.folders import name_of
 from lego.rl.reasoning.asking import TEMPERATURE, TRIES, Unfit
 from lego.rl.reasoning.intelligent import CATEGORIES
-from lego.rl.reasoning.leaks import leaked
-from lego.rl.reasoning.ledger import Records
+from lego.rl.reasoning.judging import edited
+from lego.rl.reasoning.leaks import leaked, meanings
+from lego.rl.reasoning.ledger import Records, enough
 from lego.rl.reasoning.pool import tongue
 from lego.rl.reasoning.questions import Question
 from lego.rl.records import Record
@@ -169,7 +170,7 @@ class Composer:
         if found.category in LEFT_OUT:
             raise Unfit(f"a question of the kind {found.category}")
         if not self.wanted(found.category):
-            raise Unfit(f"enough of '{found.category}'")
+            raise Unfit(enough(found.category))
         random = Random(f"{self.seed} {row.key}")
         conditional = found.category in CONDITIONAL and random.random() < 0.5
         holds = not (conditional and found.wrong and random.random() < 0.5)
@@ -191,42 +192,29 @@ class Composer:
         return "" if not holds else self.painter.name if self.painter else self.editor.builder.name
 
     def _claim(self, row: Question, image: Image, made: Written) -> None:
-        """Let no two rows say the same of one picture, or of two with the same name."""
+        """Let no two rows say the same of one picture."""
         with self._lock:
-            for picture in (name_of(image), row.stem):
-                if self._said.setdefault(_saying(picture, made.instruction), row.key) != row.key:
-                    raise Unfit("the same was said before")
+            if self._said.setdefault(_saying(name_of(image), made.instruction), row.key) != row.key:
+                raise Unfit("the same was said before")
 
     def _target(self, row: Question, image: Image, made: Written, found: Sorted) -> tuple[Image, Workflow | None]:
         if self.painter:
             target, workflow = self._painted(self.painter, row, image, made, found), None
         else:
-            target, workflow = self._edited(image, made.edit)
+            done = edited(self.editor, image, made.edit, self.seed)
+            target, workflow = done.image, done.workflow
         if target.size == image.size and (target.pixels == image.pixels).all():
             raise Unfit("nothing was changed")
         return target, workflow
 
     def _painted(self, painter: Server, row: Question, image: Image, made: Written, found: Sorted) -> Image:
-        path = self.folder / name_for(row.stem, made.instruction)
+        path = self.folder / name_for(row.stem, made.instruction, image)
         if not path.exists():
             words = f"{made.instruction}\n(The question: {row.question} The answer: {found.answer}. So: {made.edit})"
             target = Image.open(painter.paint(image.pil(), words))
             self.folder.mkdir(parents=True, exist_ok=True)
             target.save(path)
         return Image.open(path)
-
-    def _edited(self, image: Image, words: str) -> tuple[Image, Workflow]:
-        try:
-            made = self.editor.edit(image, words, seed=self.seed, rounds=0)
-        except (PlanError, WorkflowError, StepError) as error:
-            if error.code in ABSENT:
-                raise
-            raise Unfit(f"the editor cannot do it: {error.code}") from None
-        except ImageError as error:
-            raise Unfit(f"the editor cannot do it: {error.code}") from None
-        if not made.images:
-            raise Unfit("the editor gives no picture")
-        return made.image, made.workflow
 
     def _judged(self, row: Question, image: Image, target: Image, made: Written, found: Sorted) -> int:
         """The quality of a result that does what was asked."""
@@ -280,7 +268,8 @@ def sorted_as(text: str) -> Sorted:
     category, answer, wrong = (str(data[name]).strip() for name in ("category", "answer", "wrong"))
     if category not in (*CATEGORIES, *LEFT_OUT) or not answer:
         raise Unfit("no category that is known")
-    return Sorted(category, answer, "" if wrong.casefold() == answer.casefold() else wrong)
+    right = wrong.casefold() == answer.casefold() or (meanings(wrong) and meanings(wrong) == meanings(answer))
+    return Sorted(category, answer, "" if right else wrong)  # one that says the same is not wrong
 
 
 def written(text: str, row: Question, answer: str, value: str) -> Written:
@@ -295,16 +284,20 @@ def written(text: str, row: Question, answer: str, value: str) -> Written:
         raise Unfit("empty, too long, or several lines")
     if tongue(instruction) != tongue(row.question):
         raise Unfit("in another language")
-    words = instruction.casefold()
-    if value and value.casefold() not in words:
+    words, named = instruction.casefold(), _whole(value)
+    if value and not named.search(words):
         raise Unfit("the condition does not name its value")
     # the question may name things that the answer names as well: they are no news
-    news = leaked(words.replace(value.casefold(), " ", 1) if value else words, answer) - leaked(
-        row.question, answer, True
-    )
+    news = leaked(named.sub(" ", words, count=1) if value else words, answer) - leaked(row.question, answer, True)
     if news:
         raise Unfit("it tells the answer")
     return Written(instruction, edit)
+
+
+def _whole(value: str) -> re.Pattern[str]:
+    """What finds a value as whole words; Chinese has no spaces between them."""
+    text = re.escape(value.casefold())
+    return re.compile(rf"(?<![a-z0-9]){text}(?![a-z0-9])" if value.isascii() else text)
 
 
 def follows(text: str) -> bool:
@@ -331,10 +324,12 @@ def quality(text: str) -> int:
     return said
 
 
-def name_for(stem: str, instruction: str) -> str:
-    """Return the name of a picture that a server made: the source's, and a digest of the instruction."""
+def name_for(stem: str, instruction: str, image: Image) -> str:
+    """Return the name of a picture that a server made: the source's, and digests of the instruction and the source, as
+    pictures of two data sets may be called alike.
+    """
     digest = hashlib.md5(instruction.encode(), usedforsecurity=False).hexdigest()
-    return f"{stem}_{digest[:8]}.png"
+    return f"{stem}_{digest[:8]}_{image.digest[:8]}.png"
 
 
 def _saying(picture: str, instruction: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lego.builder.calls import Call
+from lego.builder.calls import BOX, Call
 from lego.core.values import Mask
 from lego.rl import scenes
 from lego.rl.pictures import CHINESE, names
@@ -31,7 +31,9 @@ class Riddle:
         question, answer: as in visual question answering; the answer is not in the instruction.
         condition: the words of the condition; "" for a riddle without. ``named``: does it name a value? ``holds``: is
             it true?
-        calls: the edit, if it is to be done; or steps of a workflow.
+        said: the words that ask for the edit, if it is to be done.
+        calls: what it is; or steps of a workflow.
+        pointed: the same with things named in words of the instruction, or by their boxes; empty if that cannot be.
         where: where the picture may change; None for nowhere.
         facts: what must then be true; ``touched``: the things that it is about.
     """
@@ -40,7 +42,9 @@ class Riddle:
     question: str
     answer: str
     instruction: str
+    said: str = ""
     calls: tuple[Call, ...] = ()
+    pointed: tuple[Call, ...] = ()
     steps: tuple[dict[str, Any], ...] = ()
     where: Mask | None = None
     facts: tuple[Fact, ...] = ()
@@ -60,6 +64,7 @@ class Deed:
     facts: tuple[Fact, ...]
     touched: tuple[int, ...]
     steps: tuple[dict[str, Any], ...] = ()
+    pointed: tuple[Call, ...] = ()
 
 
 @dataclass
@@ -72,7 +77,7 @@ class Desk(Pen):
 
     holds: bool | None = None
     named: bool | None = None
-    masks: dict[Scene, tuple[Mask, ...]] = field(default_factory=dict)
+    drawings: dict[Scene, scenes.Rendered] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.holds = self.random.random() < HOLDING if self.holds is None else self.holds
@@ -82,11 +87,22 @@ class Desk(Pen):
         """Make up a scene; see `staging.ground`."""
         return staging.ground(self.random, self.split, least, most, words)
 
+    def drawing(self, scene: Scene) -> scenes.Rendered:
+        """Return the picture of a scene with the masks of its things."""
+        if scene not in self.drawings:
+            self.drawings[scene] = scenes.render(scene, (SIDE, SIDE))
+        return self.drawings[scene]
+
     def mask(self, scene: Scene, number: int) -> Mask:
         """Return where a thing is."""
-        if scene not in self.masks:
-            self.masks[scene] = scenes.render(scene, (SIDE, SIDE)).masks
-        return self.masks[scene][number]
+        return self.drawing(scene).masks[number]
+
+    def box(self, scene: Scene, number: int) -> str:
+        """Name a thing by its box, as calls do."""
+        sides = self.mask(scene, number).box
+        if sides is None:
+            raise LookupError("nothing of it is to be seen")
+        return BOX + " ".join(str(round(1000 * side / SIDE)) for side in sides)
 
     def whole(self, item: Item) -> str:
         """Name a thing by colour and shape."""
@@ -120,37 +136,33 @@ class Desk(Pen):
         words = sentence(self.say("frame if", q=question, **{"if": condition}, do=deed.said))
         if not holds:
             return Riddle(scene, question, answer, words, condition=condition, named=named, holds=False)
-        return Riddle(
-            scene,
-            question,
-            answer,
-            words,
-            deed.calls,
-            deed.steps,
-            deed.where,
-            deed.facts,
-            deed.touched,
-            condition,
-            named,
-        )
+        return Riddle(scene, question, answer, words, **_done(deed), condition=condition, named=named)
 
     def direct(self, scene: Scene, question: str, answer: str, deed: Deed) -> Riddle:
         """Put a question and an edit by its answer together."""
         words = sentence(self.say("frame then", q=question, do=deed.said))
-        return Riddle(scene, question, answer, words, deed.calls, deed.steps, deed.where, deed.facts, deed.touched)
+        return Riddle(scene, question, answer, words, **_done(deed))
 
-    def removed(self, scene: Scene, numbers: Sequence[int], said: str, on: Sequence[str]) -> Deed:
-        """Take things away; ``on``: how the workflow names them."""
+    def removed(self, scene: Scene, numbers: Sequence[int], said: str, on: Sequence[str], told: str = "") -> Deed:
+        """Take things away; ``on``: how the workflow names them, ``told``: the words do them all, "" if not at all."""
         masks = [self.mask(scene, n) for n in numbers]
         where = [grown(mask, scene.items[n], GROWN) for mask, n in zip(masks, numbers, strict=True)]
         facts = tuple(Fact("gone", mask) for mask in masks)
-        return Deed(said, tuple(Call(tool="remove", on=name) for name in on), union(where), facts, tuple(numbers))
+        calls, pointed = (
+            tuple(Call(tool="remove", on=name) for name in names)
+            for names in (on, [told] if told else [self.box(scene, n) for n in numbers])
+        )
+        return Deed(said, calls, union(where), facts, tuple(numbers), pointed=pointed)
 
-    def painted(self, scene: Scene, number: int, color: str, said: str, on: str) -> Deed:
-        """Give a thing another colour."""
-        call = Call(tool="recolor", on=on, args={"color": hexed(color)})
+    def painted(self, scene: Scene, number: int, color: str, said: str, on: str, told: str = "") -> Deed:
+        """Give a thing another colour; names as in `removed`."""
+        call, pointed = (
+            Call(tool="recolor", on=name, args={"color": hexed(color)})
+            for name in (on, told or self.box(scene, number))
+        )
         mask = self.mask(scene, number)
-        return Deed(said, (call,), grown(mask, scene.items[number]), (Fact("color", mask, color),), (number,))
+        facts = (Fact("color", mask, color),)
+        return Deed(said, (call,), grown(mask, scene.items[number]), facts, (number,), pointed=(pointed,))
 
     def added(self, scene: Scene, said: str, kind: str, color: str, count: int = 1) -> Deed:
         """Draw things where there is room."""
@@ -165,6 +177,12 @@ class Desk(Pen):
     def other_color(self, colors: Sequence[str], scene: Scene) -> str:
         """Draw a colour that nothing in the scene has."""
         return self.random.choice([color for color in colors if color not in {i.color for i in scene.items}])
+
+
+def _done(deed: Deed) -> dict[str, Any]:
+    """What a riddle takes of its edit."""
+    names = ("said", "calls", "pointed", "steps", "where", "facts", "touched")
+    return {name: getattr(deed, name) for name in names}
 
 
 def drawn(kind: str, box: Sequence[int], color: str) -> Call:

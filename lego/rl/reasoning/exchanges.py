@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 from lego.builder import judge, thinking, verdict
 from lego.builder.prompt import quoted
 from lego.core.errors import RecordError
+from lego.core.ledger import rows
 from lego.core.values import Image
-from lego.rl.folders import rows
 from lego.rl.reasoning import lessons
 from lego.rl.reasoning.lessons import Lesson, Line, Row, Thinking
 

@@ -6,20 +6,22 @@ not kept, and another riddle of the same category is made in its stead.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from lego import __version__
-from lego.builder.calls import workflow_of
+from lego.builder.base import Request
+from lego.builder.calls import thought_of, workflow_of
 from lego.core.errors import LegoError, SettingsError
-from lego.core.registry import registry
+from lego.core.registry import Registry, registry
 from lego.core.workflow import Workflow
 from lego.editor import Editor
-from lego.rl import scenes
-from lego.rl.instructions import language_of
+from lego.rl.instructions import Task, language_of
 from lego.rl.phrasings import Split
 from lego.rl.reasoning import readings, riddles, staging
 from lego.rl.reasoning.desk import HOLDING, NAMED, Desk, Riddle
@@ -36,8 +38,9 @@ MIXES: dict[str, dict[str, float]] = {
     "equal": dict.fromkeys(CATEGORIES, 12.5),
 }  # fmt: skip
 SOURCE = "scenes"
+Makers: TypeAlias = Mapping[str, tuple[tuple[str, Callable[[Desk], Riddle]], ...]]
 TRIES = 200  # of a riddle, until one comes out right
-MAKERS: dict[str, tuple[tuple[str, Callable[[Desk], Riddle]], ...]] = {
+MAKERS: Makers = {
     "shape": (("a", riddles.shape_if), ("b", riddles.shape_add)),
     "color": (("a", riddles.color_if), ("b", riddles.color_add)),
     "count": (("a", riddles.count_if), ("b", riddles.count_add)),
@@ -48,6 +51,15 @@ MAKERS: dict[str, tuple[tuple[str, Callable[[Desk], Riddle]], ...]] = {
     "math": (("b", readings.maths),),
 }
 
+POINTED = {"location": 3, "shape": 2, "color": 2, "count": 2, "knowledge": 1}  # shares of what calls can point at
+POINTERS: Makers = {  # and what makes them
+    "location": MAKERS["location"],
+    "shape": MAKERS["shape"][:1],
+    "color": MAKERS["color"],
+    "count": MAKERS["count"][:1],
+    "knowledge": MAKERS["knowledge"][1:],
+}
+
 
 class Riddles:
     """Makes records of riddles by their numbers; the same seed, number and options give the same one.
@@ -56,39 +68,48 @@ class Riddles:
         language: "en", "zh" or "both".
         split: "train", "val" or "test"; they share no scene and no wording.
         mix: shares of the categories.
+        makers: what makes a riddle of each, by template; all by default.
     """
 
     def __init__(
-        self, seed: int = 0, language: str = "both", split: Split = "train", mix: Mapping[str, float] | None = None
+        self,
+        seed: int = 0,
+        language: str = "both",
+        split: Split = "train",
+        mix: Mapping[str, float] | None = None,
+        makers: Makers | None = None,
     ) -> None:
         self.seed, self.language, self.split, self.mix = seed, language, split, dict(mix or MIXES["40k"])
+        self.makers = makers or MAKERS
         self.editor = Editor("rules")
         self.lost: dict[str, int] = {}  # riddles that were not kept, by the reason
 
     def lesson(self, number: int) -> Record | None:
         """Return the record of a number, 0 or more; None if no riddle came out right."""
+        for riddle, desk, told in self.riddles(number):
+            record = self._kept(riddle, desk, told)
+            if record:
+                return record
+        return None
+
+    def riddles(self, number: int) -> Iterator[tuple[Riddle, Desk, dict[str, str]]]:
+        """Yield up to `TRIES` riddles of a number, each with the desk that it was made at, its key and category."""
         key = key_of(self.seed, self.language, self.split, self.mix, number)
         random = Random(f"intelligent {key}")
         category = category_of(self.mix, number)
         language = language_of(random, self.language)
-        template, make = random.choice(MAKERS[category])
+        template, make = random.choice(self.makers[category])
         holds, named = random.random() < HOLDING, random.random() < NAMED
         for _ in range(TRIES):
             desk = Desk(random, language, self.split, holds=holds, named=named)
-            try:
-                riddle = make(desk)
-            except LookupError:  # this scene does not suit; not counted, the next one may
-                continue
-            record = self._kept(riddle, desk, {"key": key, "category": category, "template": template})
-            if record:
-                return record
-        return None
+            with contextlib.suppress(LookupError):  # this scene does not suit; not counted, the next one may
+                yield make(desk), desk, {"key": key, "category": category, "template": template}
 
     def _kept(self, riddle: Riddle, desk: Desk, told: dict[str, Any]) -> Record | None:
         """Run the workflow and check all; None if something is wrong."""
         if leaks(riddle):
             return self._lose("it tells the answer")
-        image = scenes.render(riddle.scene, (staging.SIDE, staging.SIDE)).image
+        image = desk.drawing(riddle.scene).image
         workflow = workflow_for(riddle)
         try:
             target = self.editor.run(workflow, image, seed=0).image
@@ -109,6 +130,26 @@ class Riddles:
     def _lose(self, why: str) -> Record | None:
         self.lost[why] = self.lost.get(why, 0) + 1
         return None
+
+
+def tasks(registry: Registry, split: Split = "train", seed: int = 0) -> Iterator[Task]:
+    """Yield riddles without end as tasks for a builder that writes calls; the same seed gives the same ones.
+
+    Their plans name things in words of the instruction, and by their boxes what it has no words for (shapes are found
+    by such words only where a network finds nouns). They come from the truth of the scenes, without a run; where
+    nothing is to be done the plan has no steps. Riddles whose edits calls cannot point at (writing, drawing, pasting)
+    are left out.
+    """
+    maker = Riddles(seed, split=split, mix=POINTED, makers=POINTERS)
+    offered = tuple(registry)
+    for number in itertools.count():
+        riddle, desk, _ = next(maker.riddles(number), (None, None, None))
+        if riddle and desk and (riddle.pointed or not riddle.holds) and not leaks(riddle):
+            image = desk.drawing(riddle.scene).image
+            request = Request(image, riddle.instruction, offered)
+            workflow = workflow_of(riddle.pointed, offered)
+            thought = thought_of(riddle.said, riddle.pointed) if riddle.pointed else ""
+            yield Task(request, workflow, desk.language, riddle.pointed, thought=thought, mask=riddle.where)
 
 
 def leaks(riddle: Riddle) -> frozenset[str]:

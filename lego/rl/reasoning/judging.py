@@ -44,7 +44,7 @@ class Jury:
             PlanError: the model cannot be asked.
         """
         image = wish.image()
-        made = self._edited(image, wish.instruction)
+        made = edited(self.editor, image, wish.instruction, self.seed)
         rewritten = made.plan.concrete if made.plan else ""
         request = Request(image, wish.instruction, tuple(self.editor.registry.running(self.editor.pool)))
         found = self.judge.review(
@@ -67,18 +67,23 @@ class Jury:
             assessment, Conclusion(found.outcome, found.reason, found.then), found.scores, kept,
         )  # fmt: skip
 
-    def _edited(self, image: Image, words: str) -> EditResult:
-        try:
-            made = self.editor.edit(image, words, seed=self.seed, rounds=0)
-        except (PlanError, WorkflowError, StepError) as error:
-            if error.code in ABSENT:
-                raise
-            raise Unfit(f"no picture came out: {error.code}") from None
-        except ImageError as error:
-            raise Unfit(f"no picture came out: {error.code}") from None
-        if not made.images:
-            raise Unfit("no picture came out: words alone")
-        return made
+
+def edited(editor: Editor, image: Image, words: str, seed: int) -> EditResult:
+    """Edit a picture without looking at the result.
+
+    Raises:
+        Unfit: no picture came out.
+        PlanError: the model that plans cannot be asked.
+    """
+    try:
+        made = editor.edit(image, words, seed=seed, rounds=0)
+    except (ImageError, PlanError, StepError, WorkflowError) as error:
+        if error.code in ABSENT:
+            raise
+        raise Unfit(f"no picture came out: {error.code}") from None
+    if not made.images:
+        raise Unfit("no picture came out: words alone")
+    return made
 
 
 def agree(found: Verdict, score: float) -> bool:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from lego.core.errors import RecordError
+from lego.core.ledger import ROOM, rows
 from lego.rl import records
-from lego.rl.folders import PICTURES, ROOM, rows
+from lego.rl.folders import PICTURES
 
 Layout: TypeAlias = Literal["bagel", "janus"]
 HINT = "give the folder of a data set; `lego synth intelligent` writes one"

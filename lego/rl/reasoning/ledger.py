@@ -10,16 +10,18 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from lego.core.errors import ImageError, RecordError
+from lego.core.ledger import ROOM, alone, drop_cut_off_line, rows
 from lego.core.values import Image, Mask
 from lego.rl import records
-from lego.rl.folders import PICTURES, ROOM, drop_cut_off_line, keep, rows
+from lego.rl.folders import PICTURES, keep
 from lego.rl.records import Record
 
 DROPPED = "dropped.jsonl"
@@ -37,18 +39,17 @@ class Dropped(BaseModel):
 
 
 class Ledger(ABC, Generic[T]):
-    """A data set that is being written, by several threads if need be.
+    """A data set that is being written, by several threads if need be, and by one process at a time.
 
     Args:
         folder: of the data set, which is made if there is none.
 
     Attributes:
-        done: kind and key of what is there, and of what was left out.
         counts: of what is there, by kind, source, and label.
         dropped: of what was left out, by kind and reason.
 
     Raises:
-        RecordError: a line is broken, or the folder cannot be written.
+        RecordError: a line is broken, the folder cannot be written, or another process is writing it.
     """
 
     file: ClassVar[str]
@@ -57,22 +58,40 @@ class Ledger(ABC, Generic[T]):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.done: set[tuple[str, str]] = set()
-        self.counts: Counter[tuple[str, str, str]] = Counter()
-        self.dropped: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
-        try:
-            (self.folder / PICTURES).mkdir(parents=True, exist_ok=True)
-            for name in (self.file, DROPPED):
-                drop_cut_off_line(self.folder / name)
-                (self.folder / name).touch()
-        except OSError as error:
-            raise self._cannot_write(error) from None
-        for kind, key, source, label in self._there():
-            self._learn(kind, key, source, label)
-        for _, lost in rows(self.folder / DROPPED, Dropped, self.hint):
-            self.done.add((lost.kind, lost.key))
-            self.dropped[lost.kind, lost.reason] += 1
+        self._size = -1  # of its files, when they were last read
+        with self.alone():
+            pass
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process write it meanwhile; what others have written is known then.
+
+        Raises:
+            RecordError: another process is writing it.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(self.folder / self.file))
+                (self.folder / PICTURES).mkdir(exist_ok=True)
+                for name in (self.file, DROPPED):
+                    (self.folder / name).touch()
+                    drop_cut_off_line(self.folder / name)
+            except OSError as error:
+                raise self._cannot_write(error) from None
+            if self._size != self._sizes():
+                self._read()
+            try:
+                yield
+            finally:
+                self._size = self._sizes()
+
+    def done(self, kind: str, key: str, lacking: Collection[str] = ()) -> bool:
+        """Is something of a kind and key there, or was it left out? What was left out only because there was enough of
+        its label counts no more where this is lacking.
+        """
+        reason = self._lost.get((kind, key))
+        return (kind, key) in self._made or (reason is not None and reason not in map(enough, lacking))
 
     def add(self, made: T) -> bool:
         """Write what was made; False if there is one of its kind and key already.
@@ -82,7 +101,7 @@ class Ledger(ABC, Generic[T]):
         """
         line = self.check(made)
         told = self.told(made)
-        if told[:2] in self.done:
+        if told[:2] in self._made:
             return False
         try:
             for image in self.pictures(made):
@@ -105,8 +124,7 @@ class Ledger(ABC, Generic[T]):
         except OSError as error:
             raise self._cannot_write(error) from None
         with self._lock:
-            self.done.add((kind, key))
-            self.dropped[kind, reason] += 1
+            self._lose(kind, key, reason)
 
     def label(self, made: T) -> str:
         """Return what shares of it are wanted by."""
@@ -132,9 +150,30 @@ class Ledger(ABC, Generic[T]):
     def _there(self) -> Iterable[tuple[str, str, str, str]]:
         """Kind, key, source and label of each line of the file."""
 
+    def _sizes(self) -> int:
+        return sum((self.folder / name).stat().st_size for name in (self.file, DROPPED))
+
+    def _read(self) -> None:
+        self._made: set[tuple[str, str]] = set()
+        self._lost: dict[tuple[str, str], str] = {}
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.dropped: Counter[tuple[str, str]] = Counter()
+        for _, lost in rows(self.folder / DROPPED, Dropped, self.hint):
+            self._lose(lost.kind, lost.key, lost.reason)
+        for told in self._there():
+            self._learn(*told)
+
     def _learn(self, kind: str, key: str, source: str, label: str) -> None:
-        self.done.add((kind, key))
+        self._made.add((kind, key))
         self.counts[kind, source, label] += 1
+        if old := self._lost.pop((kind, key), ""):
+            self.dropped[kind, old] -= 1
+
+    def _lose(self, kind: str, key: str, reason: str) -> None:
+        if old := self._lost.get((kind, key)):
+            self.dropped[kind, old] -= 1
+        self._lost[kind, key] = reason
+        self.dropped[kind, reason] += 1
 
     def _append(self, name: str, data: dict[str, Any]) -> None:
         text = json.dumps(data, ensure_ascii=False) + "\n"
@@ -150,6 +189,11 @@ class Ledger(ABC, Generic[T]):
         why = error.message if isinstance(error, ImageError) else f"cannot write: {error.strerror or error}"
         message = f"{why}; all {self.called} that are there can be read"
         return RecordError(message, where=str(self.folder), hint=ROOM, code="cannot_write")
+
+
+def enough(label: str) -> str:
+    """Return the reason for which is left out what there is enough of."""
+    return f"enough of '{label}'"
 
 
 class Records(Ledger[Record]):

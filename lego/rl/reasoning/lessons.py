@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, Validat
 
 from lego.builder.verdict import Assessment, Conclusion, Scores
 from lego.core.errors import LegoError, RecordError
+from lego.core.ledger import complaint, rows
 from lego.core.values import Image
-from lego.rl.folders import NAME, PICTURES, complaint, name_of, rows
+from lego.rl.folders import NAME, PICTURES, name_of
 from lego.rl.reasoning import ledger
 from lego.rl.reasoning.ledger import Ledger
 

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from lego.builder.thinking import JOINT
 from lego.builder.words import words_of
 from lego.core.errors import RecordError
+from lego.core.ledger import rows
 from lego.core.values import Image
 from lego.rl import records
-from lego.rl.folders import PICTURES, rows
+from lego.rl.folders import PICTURES
 from lego.rl.phrasings import language_of
 from lego.rl.reasoning.lessons import LONG, Language
 

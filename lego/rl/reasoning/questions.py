@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from lego.core.values import Image
 from lego.rl.records import PARQUET
 
 BATCH = 32  # rows of a Parquet file that are held at once
+LONGEST = 80  # characters of a picture's path that stay in the names of files
+ASKED, ANSWERED = ("human", "user"), ("gpt", "assistant")  # who speaks in conversations
+PLACE = re.compile(r"<image(?:_placeholder)?>\s*")  # where the picture stands in what is asked
 HINT = "a file of rows is .jsonl or .parquet, with an image, a question and an answer in each"
 
 
@@ -60,24 +64,26 @@ def read(
     """Yield the questions of a file in order, each once; pictures are not opened.
 
     An image is a path within the folder, a file's bytes, or both as Hugging Face's `datasets` keep them; or a list of
-    just one of these. An answer that is no text, but a list, counts by its first entry.
+    just one of these. An answer that is no text, but a list, counts by its first entry. Question and answer may be one
+    column of conversations, as LLaVA has them (``from`` and ``value``, or ``role`` and ``content``): of these the first
+    question and its answer.
 
     Args:
         folder: of the pictures; by default that of the file.
         lost: where rows that are passed over are counted, by the reason.
 
     Raises:
-        RecordError: the file cannot be read, or lacks a column.
+        RecordError: the file cannot be read, or its first row lacks a column.
     """
     path, columns = Path(path), columns or Columns()
     home, lost = Path(folder or path.parent).resolve(), Counter() if lost is None else lost
     seen: set[str] = set()
     for number, row in enumerate(_parquet(path, columns) if path.suffix == PARQUET else _lines(path), 1):
         where = f"{path}, row {number}"
-        for name in vars(columns).values():
-            if name not in row:
-                there = ", ".join(map(str, row)) or "none"
-                raise RecordError(f"there is no column '{name}'", where=where, hint=f"the columns are {there}")
+        missing = [name for name in vars(columns).values() if name not in row]
+        if missing and number == 1:
+            there = ", ".join(map(str, row)) or "none"
+            raise RecordError(f"there is no column '{missing[0]}'", where=where, hint=f"the columns are {there}")
         made = _question(row, columns, home, where)
         if isinstance(made, str):
             lost[made] += 1
@@ -90,7 +96,8 @@ def read(
 
 def _question(row: Mapping[str, Any], columns: Columns, home: Path, where: str) -> Question | str:
     """A row as a question, or why it is none."""
-    image, asked, said = (row[name] for name in (columns.image, columns.question, columns.answer))
+    image, asked, said = (row.get(name) for name in (columns.image, columns.question, columns.answer))
+    asked, said = _turn(asked, ASKED), _turn(said, ANSWERED)
     if isinstance(image, list):
         if len(image) != 1:
             return "a row has not just one picture"
@@ -111,22 +118,44 @@ def _question(row: Mapping[str, Any], columns: Columns, home: Path, where: str) 
         return "a row has not just one picture"
     mark = hashlib.blake2b(data, digest_size=8).hexdigest() if isinstance(data, bytes) else name
     key = hashlib.blake2b(f"{mark}\n{asked}\n{said}".encode(), digest_size=12).hexdigest()
-    stem = "_".join(part for part in Path(name).with_suffix("").parts if part not in ("/", "..")) if name else mark
-    return Question(key, asked.strip(), said.strip(), stem, data, where)
+    return Question(key, asked.strip(), said.strip(), _stem(name) if name else mark, data, where)
+
+
+def _turn(value: Any, who: tuple[str, ...]) -> Any:
+    """What somebody says first in a conversation; anything else as it is."""
+    if not isinstance(value, list) or not value or not all(isinstance(turn, dict) for turn in value):
+        return value
+    for turn in value:
+        said = turn.get("value", turn.get("content"))
+        if turn.get("from", turn.get("role")) in who and isinstance(said, str):
+            return PLACE.sub("", said)
+    return None
+
+
+def _stem(name: str) -> str:
+    """What files made of a picture are named by: its path without what a name of a file cannot have."""
+    text = re.sub(r'[\\/:*?"<>|\s]+', "_", re.sub(r"\.\w+$", "", name)).strip("._") or "picture"
+    if len(text.encode()) <= LONGEST:
+        return text
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{text.encode()[: LONGEST - 9].decode(errors='ignore')}_{digest}"
 
 
 def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
+    number = 0
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):  # noqa: B007  # it tells where an error was
                 row = json.loads(line) if line.strip() else {}
                 if not isinstance(row, dict):
-                    raise RecordError("this is no object", where=f"{path}, line {number}", hint=HINT)
+                    raise ValueError
                 if row:
                     yield row
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not JSON, one object a line"
-        raise RecordError(f"cannot read: {why}", where=str(path), hint=HINT) from None
+    except OSError as error:
+        raise RecordError(f"cannot read: {error.strerror or error}", where=str(path), hint=HINT) from None
+    except ValueError:  # of JSON, and of UTF-8
+        where = f"{path}, line {number}"
+        raise RecordError("cannot read: it is not JSON in UTF-8, one object a line", where=where, hint=HINT) from None
 
 
 def _parquet(path: Path, columns: Columns) -> Iterator[Mapping[str, Any]]:

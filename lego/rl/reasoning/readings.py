@@ -123,7 +123,7 @@ def _known(desk: Desk, scene: Scene, spoken: set[int], english: str, answer: str
         if item.color == english:
             raise LookupError("it has this colour already")
         said = desk.say("knowledge paint", paint=desk.shape(item))
-        return desk.painted(scene, number, english, said, desk.whole(item))
+        return desk.painted(scene, number, english, said, desk.whole(item), desk.shape(item))
     kind = desk.random.choice(list(NEW))
     return desk.added(scene, desk.say("knowledge put", new=desk.new(kind)), kind, english)
 

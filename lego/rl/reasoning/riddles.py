@@ -24,7 +24,7 @@ NUMBERS = {
     "zh": ("零", "一", "两", "三", "四", "五", "六", "七", "八"),
 }
 WARM, LIGHTS = ("red", "orange", "yellow"), ("red", "yellow", "green")
-NEITHER = ("pink", "purple")  # warm to some, cool to others
+NEITHER = {"warm": ("pink", "purple"), "light": ("orange", "cyan")}  # so to some, and not to others
 CURVED, STRAIGHT = ("ball", "heart", "ring"), ("box", "triangle", "star", "cross", "diamond")
 
 
@@ -84,7 +84,7 @@ def count_if(desk: Desk) -> Riddle:
         deed = desk.removed(scene, [left], desk.say("count do left", **{"class": called, "one": called}), [on])
     else:
         on = [desk.whole(scene.items[n]) for n in ones] if by_shape else [desk.either(f"the {called}", called)]  # type: ignore[assignment]
-        deed = desk.removed(scene, ones, desk.say("count do all", **{"class": called}), on)
+        deed = desk.removed(scene, ones, desk.say("count do all", **{"class": called}), on, called)
     question = desk.say("count q", **{"class": called})
     return desk.conditional(scene, question, str(first), (condition, kind == "named", holds), deed)
 
@@ -110,10 +110,10 @@ def distinct(desk: Desk, least: int, most: int) -> tuple[Scene, tuple[str, ...]]
 def _changed(desk: Desk, scene: Scene, number: int, called: str, on: str, colors: Sequence[str]) -> Deed:
     """Another colour for a thing, or away with it."""
     if desk.random.random() < 0.5:
-        return desk.removed(scene, [number], desk.say("do out", thing=called), [on])
+        return desk.removed(scene, [number], desk.say("do out", thing=called), [on], called)
     color = desk.random.choice(colors)
     said = desk.say("do turn", thing=called, color=desk.color(color))
-    return desk.painted(scene, number, color, said, on)
+    return desk.painted(scene, number, color, said, on, called)
 
 
 def color_if(desk: Desk) -> Riddle:
@@ -137,7 +137,7 @@ def color_if(desk: Desk) -> Riddle:
     elif kind == "same":
         condition = desk.say("color if same", other=desk.shape(second))
     else:
-        if (item.color in (WARM if kind == "warm" else LIGHTS)) != holds or (kind == "warm" and item.color in NEITHER):
+        if (item.color in (WARM if kind == "warm" else LIGHTS)) != holds or item.color in NEITHER[kind]:
             raise LookupError("the colour does not fit")
         condition = desk.say(f"color if {kind}")
     deed = _changed(desk, scene, number, desk.shape(item), on, left)
@@ -154,8 +154,8 @@ def color_add(desk: Desk) -> Riddle:
         kind = desk.random.choice(list(NEW))
         deed = desk.added(scene, desk.say("color add", new=desk.new(kind)), kind, item.color)
     else:
-        said = desk.say("color give", other=desk.shape(second))
-        deed = desk.painted(scene, other, item.color, said, desk.whole(second))
+        called = desk.shape(second)
+        deed = desk.painted(scene, other, item.color, desk.say("color give", other=called), desk.whole(second), called)
     return desk.direct(scene, desk.say("color q", thing=desk.shape(item)), desk.color(item.color), deed)
 
 

@@ -30,7 +30,9 @@ BAND = 0.3  # of the side: how far down a sign at the top may reach, and up one 
 BORDER = 3  # px round a thing that an edit of it may touch
 GROWN = 0.16  # of a thing's width, by which removing it may reach further
 GONE, KEPT = 26.0, 0.03  # mean distance (of 255) to the empty ground; share of a thing's pixels that may change
-REST, RESTS = 48.0, 0.01  # distance to the ground of a pixel that is left over; their share that does not matter
+REST, RESTS = 24.0, 0.01  # distance to the ground of a pixel that is left over; their share that does not matter
+STAYED = 0.01  # of a thing's pixels: where so few are as before, it was painted all over
+FAR = 18.0  # in Lab, from the middle of a colour: what is further off has no name
 LETTERS = 0.002  # of a place's pixels that writing changes at least
 SMALLEST = 5  # px; of things narrower than two borders the whole is looked at
 TRIES = 60  # places that are tried for a new thing
@@ -173,8 +175,10 @@ def faults(
         inside = _core(fact.where) if fact.what == "color" else fact.where.pixels > 127
         if fact.what == "gone":
             found += _left(target, empty, inside)
-        if fact.what == "color" and named(target.pixels[inside]) != fact.color:
-            found.append(f"it is {named(target.pixels[inside])} where it should be {fact.color}")
+        if fact.what == "color" and (name := named(target.pixels[inside])) != fact.color:
+            found.append(f"it is {name or 'of no colour that has a name'} where it should be {fact.color}")
+        if fact.what == "color" and (~changed[inside]).mean() > STAYED:
+            found.append("a part of it is as it was")
         if fact.what == "written" and changed[inside].mean() < LETTERS:
             found.append("nothing is written")
     if (where.pixels == 0).any():
@@ -193,7 +197,8 @@ def _left(target: Image, empty: Image, inside: NDArray[np.bool_]) -> list[str]:
 
 
 def named(pixels: Pixels) -> str:
-    """Return which of `VIVID` the middle colour of some pixels (n x 3, 0..255) is nearest to; "" for a pale one.
+    """Return which of `VIVID` the middle colour of some pixels (n x 3, 0..255) is nearest to; "" for a pale one,
+    and for one far from all.
 
     Nearest in CIE Lab, lightness at half its weight: shading changes it.
     """
@@ -202,7 +207,8 @@ def named(pixels: Pixels) -> str:
         return ""
     known = np.array([*(scenes.rgb_of(name) for name in VIVID), middle], np.float64)[None] / 255
     lab = rgb2lab(known)[0] * (0.5, 1, 1)
-    return VIVID[int(np.argmin(np.linalg.norm(lab[:-1] - lab[-1], axis=-1)))]
+    far = np.linalg.norm(lab[:-1] - lab[-1], axis=-1)
+    return VIVID[int(far.argmin())] if far.min() <= FAR else ""
 
 
 def _core(mask: Mask) -> NDArray[np.bool_]:

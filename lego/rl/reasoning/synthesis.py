@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from lego.core.errors import ImageError, PlanError, RecordError
 from lego.rl.reasoning.asking import Unfit
-from lego.rl.reasoning.ledger import Ledger
+from lego.rl.reasoning.ledger import Ledger, enough
 from lego.rl.reasoning.pool import Wish
 from lego.rl.reasoning.thinking_pairs import SHARES
 
@@ -78,8 +78,9 @@ def numbered(
     Raises:
         RecordError: the data set cannot be written.
     """
-    todo = [number for number in range(count) if (kind, key(number)) not in book.done]
     with ExitStack() as stack:
+        stack.enter_context(book.alone())
+        todo = [number for number in range(count) if not book.done(kind, key(number))]
         found: Iterator[Made | None]
         if workers > 1 and len(todo) > FEW:
             pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _begin, (maker,))
@@ -157,7 +158,7 @@ class Asking(Generic[Source, Made]):
             PlanError: the model cannot be asked; what is done is kept.
             RecordError: the data set cannot be written.
         """
-        with ThreadPoolExecutor(workers) as pool:
+        with self.book.alone(), ThreadPoolExecutor(workers) as pool:
             try:
                 while True:
                     while len(self.flying) < workers and (task := self._next(queues)):
@@ -189,13 +190,14 @@ class Asking(Generic[Source, Made]):
         if "" in queues:
             if sum(lacking.values()) <= 0:
                 return None
-            wish = next((w for w in queues[""] if (self.kind, w.key) not in self.book.done), None)
+            short = [label for label, count in lacking.items() if count]
+            wish = next((w for w in queues[""] if not self.book.done(self.kind, w.key, short)), None)
             return Task("", wish) if wish else None
         for task in self.flying.values():
             lacking[task.label] -= 1
         for label in sorted(lacking, key=lambda name: -lacking[name] / (self.wanted[name] or 1)):
             if lacking[label] > 0:
-                wish = next((w for w in queues[label] if (self.kind, w.key) not in self.book.done), None)
+                wish = next((w for w in queues[label] if not self.book.done(self.kind, w.key)), None)
                 if wish:
                     return Task(label, wish)
         return None
@@ -219,7 +221,7 @@ class Asking(Generic[Source, Made]):
             if self.lacking().get(label, 0) > 0:
                 self.book.add(lesson)
             else:
-                self.book.drop(self.kind, task.wish.key, f"enough of '{label}'")
+                self.book.drop(self.kind, task.wish.key, enough(label))
 
 
 def mixed(wishes: list[Source], seed: int) -> list[Source]:

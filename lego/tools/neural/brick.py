@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image as Pillow
 from pydantic import Field
 
-from lego.core.brick_card import ADAPTER, DIPTYCH, MODEL, READER, BrickCard
+from lego.core.brick_card import ADAPTER, DIPTYCH, FILE, MODEL, READER, BrickCard, home_of
 from lego.core.codec import Pixels
 from lego.core.errors import ToolDefinitionError
 from lego.core.networks import Network
@@ -79,7 +79,7 @@ def load_brick(path: str | Path) -> Tool[..., Any]:
     Raises:
         ToolDefinitionError: there is no brick, its card is broken, or its name is taken by another tool.
     """
-    folder = Path(path).resolve()
+    folder = home_of(Path(path).resolve())
     card = BrickCard.read(folder)
     if card.pipeline not in WORKING:
         hint = f"known are {', '.join(WORKING)}"
@@ -103,16 +103,44 @@ def _network(card: BrickCard, folder: Path) -> Network:
     return Network(card.base, load, sizes, working, streams=True, folder=where, variant=card.digest)
 
 
+def open_network(folder: Path, precision: str, kind: str = "DiffusionPipeline") -> Any:
+    """Return the pipeline in a folder of diffusers, or of a brick, with what was learned merged into it.
+
+    Args:
+        kind: the class of a folder of diffusers; a brick's card names its own.
+
+    Raises:
+        OSError, ValueError: the folder does not hold one, or an adapter does not fit it.
+        ToolDefinitionError: it is a brick that is broken, or whose base is no folder here.
+    """
+    if not (folder / FILE).is_file():
+        return open_pipe(folder, precision, kind)
+    card = BrickCard.read(folder)
+    base = folder / (card.base or MODEL)
+    if not base.is_dir():
+        hint = "write the folder of its base into brick.json, or give the recipe that trains it a folder as `base`"
+        raise ToolDefinitionError(f"its base '{card.base}' is no folder here", where=str(folder), hint=hint)
+    return _learned(open_network(base, precision, card.pipeline), folder, card)
+
+
 def _loaded(brick: Path, card: BrickCard, folder: Path, device: str, precision: str) -> Painter:
     """The pipeline of a brick, on a device."""
-    pipe = open_pipe(folder, precision, card.pipeline)
-    if card.base:
-        merge(pipe, brick / ADAPTER)
-    if (brick / READER).is_dir():
-        _merge_reader(pipe, brick / READER)
-    painter = brick_painter(pipe, card)
+    painter = brick_painter(_learned(open_network(folder, precision, card.pipeline), brick, card), card)
     painter.to(device)
     return painter
+
+
+def _learned(pipe: Any, brick: Path, card: BrickCard) -> Any:
+    """A pipeline with what a brick has learned: its adapter, and the network that reads the words."""
+    if card.base:
+        merge(pipe, brick / ADAPTER)
+    reader = brick / READER
+    if (reader / "adapter_config.json").is_file():
+        _merge_reader(pipe, reader)
+    elif reader.is_dir():
+        old = pipe.text_encoder
+        pipe.text_encoder = type(old).from_pretrained(reader, dtype=old.dtype, local_files_only=True)
+    return pipe
 
 
 def _merge_reader(pipe: Any, folder: Path) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from lego.core.errors import PlanError, RecordError
+from lego.core.ledger import Ledger
 from lego.core.settings import Settings
 from lego.core.values import Image
 from lego.editor import Editor
 from lego.rl.bench import running, suites
-from lego.rl.bench.ledger import Ledger
 from lego.rl.bench.running import Way
 from tests.rl.bench import copies
 

@@ -136,7 +136,7 @@ def test_a_model_that_is_down_ends_the_run_and_what_was_not_asked_is_asked_the_n
     with pytest.raises(PlanError, match="answers 400"):
         job.run({"abstract": iter(pool.read(place))}, 2)
     assert sum(Server.asked.values()) < 12
-    assert not book.done
+    assert not book.counts
     assert not (tmp_path / "out" / lessons.DROPPED).read_text()
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
 import pytest
@@ -153,7 +154,8 @@ def test_a_server_makes_targets_under_names_that_are_not_asked_for_again(
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, done.output
     for record in records.read(tmp_path / "out"):
-        name = f"a_{hashlib.md5(record.instruction.encode(), usedforsecurity=False).hexdigest()[:8]}.png"
+        said = hashlib.md5(record.instruction.encode(), usedforsecurity=False).hexdigest()[:8]
+        name = f"a_{said}_{record.image.digest[:8]}.png"
         assert Image.open(tmp_path / "out" / composing.RENDERED / name) == record.target
         assert (record.workflow, record.provenance["painter"]) == (None, url)
         assert record.provenance["quality"] == 4
@@ -188,7 +190,7 @@ def test_what_cannot_be_used_is_left_out_with_its_reason_and_not_asked_again(
         assert "has 2 records: 2 location" in done.output
         for reason in (
             "not the JSON that was asked for", "a question of the kind yes_no", "it tells the answer",
-            "the editor cannot do it", "the result is not what was asked for", "the picture cannot be read",
+            "no picture came out", "the result is not what was asked for", "the picture cannot be read",
         ):  # fmt: skip
             assert re.search(f"  1 tasks gave none: {reason}", done.output), done.output
         for reason in (
@@ -210,6 +212,54 @@ def test_no_more_is_written_of_a_category_than_its_share(url: str, tmp_path: Pat
     assert Server.asked["What colour has ball number 5?"] == 1  # it was sorted, and nothing else
 
 
+def test_categories_come_out_evenly_however_uneven_the_rows_are(tmp_path: Path, picture: Image) -> None:
+    said = {"color": "red", "location": "the lamp", "ocr": "SALE", "math": "12", "caption": "a lamp by the bed"}
+
+    class Uneven(Server):
+        def said(self, words: str, question: str) -> str:
+            if '"quality"' in words:
+                return super().said(words, question)
+            number = int(question.rpartition(" ")[2][:-1])
+            if '"category"' in words:
+                kind = Random(number).choices([*said, "yes_no"], (8, 16, 4, 4, 10, 4))[0]
+                return json.dumps({"category": kind, "answer": said.get(kind, "yes"), "wrong": ""})
+            if '"follows"' in words:
+                return super().said(words, "disobey" if number % 5 == 0 else question)
+            value = f" If it is {found[1]}, so be it." if (found := re.search(r'if it is "(\w+)"', words)) else ""
+            return json.dumps({"instruction": f"{question}{value} Turn it over.", "edit": "turn it over"})
+
+    file = rows(tmp_path, picture, [f"What is it with number {n}?" for n in range(260)])
+    mix = ",".join(f"{kind}=1" for kind in said)
+    with serving(Uneven) as address:
+        url = f"{address}/v1#m"
+        given = command(file, url, tmp_path / "out", "--mix", mix, "--count", "60", "--images", url)
+        done = CliRunner().invoke(app, given)
+    assert "has 60 records: 12 caption, 12 color, 12 location, 12 math, 12 ocr" in done.output, done.output
+
+
+def test_what_was_left_out_as_enough_is_taken_when_more_is_wanted(url: str, tmp_path: Path, picture: Image) -> None:
+    asked = [f"What colour has ball number {n}?" for n in range(6)] + [f"What is near {n}?" for n in range(4)]
+    given = command(rows(tmp_path, picture, asked), url, tmp_path / "out", "--mix", "color=1,location=1")
+    given += ["--workers", "1", "--builder", "rules", "--count"]
+    assert "3 tasks gave none: enough of 'color'" in CliRunner().invoke(app, [*given, "6"]).output
+    done = CliRunner().invoke(app, [*given, "10"])
+    assert "has 9 records: 5 color, 4 location" in done.output, done.output
+    assert "1 tasks gave none: enough of 'color'" in done.output
+
+
+def test_a_folder_is_written_by_one_process_at_a_time(url: str, tmp_path: Path, picture: Image) -> None:
+    given = command(rows(tmp_path, picture, ["What is near 1?"]), url, tmp_path / "out", "--builder", "rules")
+    with Records(tmp_path / "out").alone():
+        done = CliRunner().invoke(app, given)
+        assert isinstance(done.exception, RecordError)
+        assert done.exception.code == "busy"
+    book = Records(tmp_path / "out")
+    Records(tmp_path / "out").drop(book.kind, "a", "another process tried it")
+    assert not book.done(book.kind, "a")
+    with book.alone():
+        assert book.done(book.kind, "a"), "what others wrote before is known"
+
+
 def test_parquet_is_read_with_its_pictures_in_it(tmp_path: Path, picture: Image) -> None:
     import pyarrow as arrow
     from pyarrow import parquet
@@ -226,9 +276,41 @@ def test_parquet_is_read_with_its_pictures_in_it(tmp_path: Path, picture: Image)
         list(questions.read(tmp_path / "rows.parquet", Columns(question="ask")))
     with pytest.raises(RecordError, match="cannot read"):
         list(questions.read(tmp_path / "none.parquet"))
-    (tmp_path / "rows.jsonl").write_text("{\n")
-    with pytest.raises(RecordError, match="not JSON"):
-        list(questions.read(tmp_path / "rows.jsonl"))
+
+
+def test_rows_come_as_people_have_them(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "two"}]
+    talk = [
+        {"role": "system", "content": "x"},
+        {"role": "user", "content": "多少？"},
+        {"role": "assistant", "content": "二"},
+    ]
+    lines = [
+        {"image": "a b/ü:1.jpg", "talk": turns},
+        {"image": "x" * 300 + ".jpg", "talk": talk},
+        {"image": "c.jpg"},
+        {},
+    ]
+    lines.append({"image": "d.jpg", "talk": turns[:1]})
+    text = "\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())  # as Windows writes it
+    lost = Counter[str]()
+    one, other = questions.read(file, Columns("image", "talk", "talk"), lost=lost)
+    assert (one.question, one.answer, one.stem) == ("How many?", "two", "a_b_ü_1")
+    assert (other.question, other.answer) == ("多少？", "二")
+    assert len(other.stem) <= questions.LONGEST
+    assert lost == {"a row has no question or no answer": 2}
+    file.write_text('{"image": "a.jpg", "question": "what?", "answer": "b"}\n{"image": \n')
+    with pytest.raises(RecordError, match="not JSON") as caught:
+        list(questions.read(file))
+    assert caught.value.where.endswith("line 2")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(RecordError, match="UTF-8"):
+        list(questions.read(file))
+    file.write_text('{"image": "a.jpg", "ask": "what?"}\n')
+    with pytest.raises(RecordError, match="no column 'question'"):
+        list(questions.read(file))
 
 
 @pytest.mark.parametrize(
@@ -248,6 +330,11 @@ def test_parquet_is_read_with_its_pictures_in_it(tmp_path: Path, picture: Image)
             "tells the answer",
         ),
         ('{"instruction": "Remove the ball.", "edit": "x"}', "green", "does not name its value"),
+        (
+            '{"instruction": "If the covered ball is scarlet, remove it.", "edit": "x"}',
+            "red",
+            "does not name its value",
+        ),
     ],
 )
 def test_an_instruction_is_read_strictly(text: str, value: str, why: str) -> None:
@@ -272,6 +359,9 @@ def test_following_is_yes_or_no_and_a_category_is_one_that_is_known() -> None:
     with pytest.raises(Unfit, match="no category"):
         composing.sorted_as('{"category": "taste", "answer": "sweet", "wrong": ""}')
     assert composing.sorted_as('{"category": "color", "answer": "Red", "wrong": "red"}').wrong == ""
+    assert composing.sorted_as('{"category": "color", "answer": "red", "wrong": "crimson"}').wrong == ""
+    assert composing.sorted_as('{"category": "count", "answer": "2", "wrong": "two"}').wrong == ""
+    assert composing.sorted_as('{"category": "count", "answer": "2", "wrong": "three"}').wrong == "three"
 
 
 def test_a_server_that_gives_no_picture_is_told(url: str, picture: Image) -> None:

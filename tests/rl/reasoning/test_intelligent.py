@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -18,14 +20,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lego.builder.pointing import Pointing, Vocabulary
 from lego.cli import app
-from lego.core.errors import SettingsError
+from lego.core.errors import SettingsError, WorkflowError
 from lego.core.registry import registry
 from lego.core.values import Image
 from lego.editor import Editor
 from lego.rl import phrasings, records, scenes
 from lego.rl.phrasings import Split
-from lego.rl.reasoning import intelligent, layouts, staging, synthesis, wordings
+from lego.rl.reasoning import intelligent, layouts, riddles, staging, synthesis, wordings
 from lego.rl.reasoning.desk import Desk
 from lego.rl.reasoning.intelligent import CATEGORIES, MAKERS, MIXES, Riddles, category_of, leaks, mix_of
 from lego.rl.reasoning.leaks import leaked
@@ -141,9 +144,47 @@ def test_the_scene_sees_what_the_workflow_did_wrong() -> None:
     pytest.fail("no riddle takes a thing away")
 
 
+def test_the_scene_sees_what_was_painted_in_part_only() -> None:
+    for number in range(100):
+        desk = Desk(Random(number), "en", "train")
+        try:
+            riddle = riddles.color_add(desk)
+        except LookupError:
+            continue
+        if not riddle.touched:
+            continue
+        image = scenes.render(riddle.scene, (staging.SIDE, staging.SIDE)).image
+        painted = riddle.scene.recolored(riddle.touched[0], riddle.facts[0].color)
+        target = scenes.render(painted, (staging.SIDE, staging.SIDE)).image
+        checked = riddle.scene, riddle.where, riddle.facts, riddle.touched
+        assert staging.faults(image, target, *checked) == []
+        pixels, box = np.array(target.pixels), riddle.facts[0].where.box
+        assert box
+        tip = box[1] + (box[3] - box[1]) // 4
+        pixels[:tip] = image.pixels[:tip]
+        assert staging.faults(image, Image(pixels), *checked) == ["a part of it is as it was"]
+        return
+    pytest.fail("no riddle paints a thing")
+
+
+@pytest.mark.parametrize("kind", ["warm", "light"])
+def test_colours_that_people_sort_otherwise_are_in_no_condition(kind: str) -> None:
+    words = {wordings.of(f"color if {kind}", "en", "train")[0]}
+    found = set()
+    for number in range(300):
+        try:
+            riddle = riddles.color_if(Desk(Random(number), "en", "train", named=False))
+        except LookupError:
+            continue
+        found |= {riddle.answer} if riddle.condition in words else set()
+    assert len(found) > 3
+    assert not found & set(riddles.NEITHER[kind])
+
+
 def test_colours_are_measured_by_their_name() -> None:
     for name in staging.VIVID:
         assert staging.named(np.full((9, 3), scenes.rgb_of(name), np.uint8)) == name
+    assert staging.named(np.full((9, 3), (70, 70, 20), np.uint8)) == "", "too dark to be called yellow"
     assert staging.named(np.full((9, 3), 200, np.uint8)) == ""
 
 
@@ -264,3 +305,36 @@ def test_half_of_the_options_is_told(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["synth", "intelligent", "--out", str(tmp_path / "out"), *given])
         assert isinstance(done.exception, SettingsError)
     assert not (tmp_path / "out").exists()
+
+
+def test_riddles_are_tasks_that_a_form_which_points_can_say_and_read_back() -> None:
+    form = Pointing(Vocabulary.of(registry).tools, keep=True)
+    tasks = list(itertools.islice(intelligent.tasks(registry, "val", seed=4), 40))
+    assert [t.request.instruction for t in itertools.islice(intelligent.tasks(registry, "val", seed=4), 5)] == [
+        t.request.instruction for t in tasks[:5]
+    ]
+    answers = {}
+    for number, task in enumerate(tasks):
+        with contextlib.suppress(WorkflowError):  # cyan has no token of its own
+            answers[number] = form.write(task.workflow, task.request, task.thought)
+    assert len(answers) >= 36
+    assert {"<keep>"} < set(answers.values())
+    for task, answer in ((tasks[number], answer) for number, answer in answers.items()):
+        read = form.read(answer, task.request).workflow
+        assert [step.tool for step in read.steps] == [step.tool for step in task.workflow.steps]  # type: ignore[union-attr]
+        assert answer == "<keep>" or answer.startswith("<at>")  # which words ask for it
+    assert any("<box>" in answer for answer in answers.values())
+
+
+def test_a_box_of_a_riddle_lies_around_its_thing() -> None:
+    riddle = next(
+        riddle
+        for number in range(40)
+        for riddle, _, _ in [next(Riddles(1, "en", "train", {"location": 1}).riddles(number))]
+        if riddle.pointed
+    )
+    left, top, right, bottom = (int(side) / 1000 for side in riddle.pointed[0].on.removeprefix("box: ").split())
+    item = riddle.scene.items[riddle.touched[0]]
+    assert left < item.x < right
+    assert top < item.y < bottom
+    assert max(right - left, bottom - top) < 2.2 * item.radius

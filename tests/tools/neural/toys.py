@@ -149,6 +149,7 @@ BUILT: dict[str, Any] = {
 MORE: dict[str, Any] = {  # that only the school knows: no engine of the catalogue has them
     "sd3": sd3,
     "sd3-channels": lambda: sd3(33),
+    "sd3-text": lambda: _diffusers().StableDiffusion3Pipeline(**sd3().components),
     "qwen-image-edit-one": lambda: qwen("QwenImageEditPipeline"),
 }
 
