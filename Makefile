@@ -29,9 +29,11 @@ gallery:  ## edit the photographs in docs/photos and write docs/gallery
 screenshots:  ## photograph the studio for the docs (needs a Chromium)
 	python docs/screenshots.py
 
-bench:  ## measure start-up, the cost per step, whole edits and the making of scenes
+bench:  ## measure start-up, the cost per step beside other engines, whole edits; write docs/performance.md
 	python benchmarks/startup.py
 	python benchmarks/steps.py
+	python benchmarks/edits.py
+	python benchmarks/batch.py
 	python benchmarks/scenes.py
 
 quality:  ## measure how good the tools are and write docs/tools-quality.md

@@ -1,7 +1,8 @@
 """Measure `lego batch`: pictures a minute with one and two workers, in processes and in threads, and a plain loop.
 
 Every way edits the same photographs of two megapixels in a process of its own, start-up included; the ways take turns,
-and the table has medians. `table()` returns it; run as a program, this prints it. Arguments: pictures, rounds.
+and the table has medians. `table()` returns it; run as a program, this prints it and, without arguments (pictures,
+rounds), writes it into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from page import write
 from PIL import Image as Pillow
 
 ROOT = Path(__file__).parents[1]
@@ -100,4 +102,7 @@ def table(count: int = PICTURES, rounds: int = ROUNDS) -> str:
 
 
 if __name__ == "__main__":
-    print(table(*map(int, sys.argv[1:3])))
+    made = table(*map(int, sys.argv[1:3]))
+    print(made)
+    if len(sys.argv) == 1:
+        write("batch", f"## Batches\n\n{made}", "performance")

@@ -163,7 +163,7 @@ def saturation(image: Image, mask: Mask | None = None, saturation: Percent = 25.
     if saturation == 0:
         return image.replace(image.pixels)
     gain = 1 + saturation / 100
-    edit = in_strips(image, mask, lambda pixels: from_lab(scale_chroma(to_lab(pixels), gain)))
+    edit = in_strips(image, mask, lambda pixels, *_: from_lab(scale_chroma(to_lab(pixels), gain)))
     return blend(image, edit, mask)
 
 
@@ -184,7 +184,7 @@ def vibrance(image: Image, mask: Mask | None = None, vibrance: Percent = 40.0) -
     """Strengthen pale colours and spare strong ones and skin, so that nothing turns gaudy."""
     if vibrance == 0:
         return image.replace(image.pixels)
-    return blend(image, in_strips(image, mask, lambda pixels: _vivid(pixels, vibrance / 100)), mask)
+    return blend(image, in_strips(image, mask, lambda pixels, *_: _vivid(pixels, vibrance / 100)), mask)
 
 
 def _vivid(pixels: Pixels, amount: float) -> Plane:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lego.core.codec import Pixels
 from lego.core.registry import tool
 from lego.core.signature import Area, Context, Share
 from lego.core.values import Image, Mask
-from lego.tools.pixels import Plane, blend, from_lab, gaussian, to_lab, to_uint8
+from lego.tools.pixels import Plane, blend, from_lab, gaussian, in_strips, to_lab, to_uint8
 
 RIM = 6  # power of the mask in a blur; with 2 a soft rim tinges the background by 14 of 255, with 6 by 4
 FAINTEST = np.float32(1e-5)  # weight under which there is nothing to blur with
@@ -234,11 +235,17 @@ def vignette(
     width, height = image.size
     x = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
     y = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
-    distance = np.sqrt(x[None] ** 2 + y[:, None] ** 2) / np.sqrt(2)  # 1 in the corners, whatever the ratio
     start = 0.95 - 0.85 * softness
-    fall = np.clip((distance - start) / (1.02 - start), 0, 1)
-    light = 1 - amount * 0.85 * (fall * fall * (3 - 2 * fall))
-    return blend(image, image.pixels * light[..., None].astype(np.float32), mask)
+
+    def darkened(pixels: Pixels, rows: slice, columns: slice) -> Plane:
+        distance = np.sqrt(x[None, columns] ** 2 + y[rows, None] ** 2) / np.sqrt(2)  # 1 in the corners, in any ratio
+        fall = np.clip((distance - start) / (1.02 - start), 0, 1)
+        light = 1 - amount * 0.85 * (fall * fall * (3 - 2 * fall))
+        return np.asarray(pixels * light[..., None].astype(np.float32))
+
+    if mask is None:
+        return blend(image, in_strips(image, None, darkened), None)
+    return blend(image, darkened(image.pixels, slice(None), slice(None)), mask)
 
 
 @tool(

@@ -141,7 +141,7 @@ def match_color(image: Image, reference: Image, mask: Mask | None = None, amount
     move *= min(1, FARTHEST / max(float(np.hypot(move[1], move[2])), 1e-3))
     shift = ((1 - gain) * mine.mean(0) + move).astype(np.float32)
 
-    def matched(pixels: Pixels) -> Plane:
+    def matched(pixels: Pixels, *_: slice) -> Plane:
         lab = to_lab(pixels) * gain + shift
         lab[..., 0] = np.clip(lab[..., 0], 0, 100)
         return from_lab(lab)

@@ -204,9 +204,9 @@ def test_a_straight_curve_and_a_single_point_are_exact() -> None:
 
 def test_strips_change_the_box_of_the_mask_and_all_of_it(small: Image) -> None:
     tall = Image(np.tile(small.pixels, (6, 1, 1)))
-    assert np.array_equal(in_strips(tall, None, lambda rows: 255 - rows), 255 - tall.pixels)
+    assert np.array_equal(in_strips(tall, None, lambda part, *_: 255 - part), 255 - tall.pixels)
     mask = Mask.from_box(tall.size, (5, 10, 20, 170))
-    done = in_strips(tall, mask, lambda rows: 255 - rows)
+    done = in_strips(tall, mask, lambda part, *_: 255 - part)
     assert np.array_equal(done != tall.pixels, np.repeat(mask.pixels[..., None] > 0, 3, 2))
 
 
