@@ -120,17 +120,8 @@ class Executor:
         """
         kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
         bound, results = workflow.bind(self.registry, kinds)
-        job = _Job(
-            self,
-            bound,
-            results,
-            given,
-            seed,
-            Trace() if trace is None else trace,
-            cancel or Cancel(),
-            timeout,
-            step_timeout,
-        )
+        told = Trace() if trace is None else trace
+        job = _Job(self, bound, results, given, seed, told, cancel or Cancel(), timeout, step_timeout)
 
         def again(step: str, output: str) -> Outputs:
             return self.run(replace(workflow, result=f"${step}.{output}"), given, seed=seed).outputs[step]

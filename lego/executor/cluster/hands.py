@@ -238,7 +238,7 @@ class Ray(Threads):
 class Shared(Cache):
     """The outputs that the cluster holds: those of every program that works with it.
 
-    Nothing is kept here. Of those here who want the same, one asks; of the programs that do, one gets it done.
+    Nothing is kept here. Of those in this program who want the same, one asks; of the programs that do, one is served.
     """
 
     def __init__(self, hands: Ray) -> None:
