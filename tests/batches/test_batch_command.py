@@ -178,7 +178,7 @@ def narrow(tmp_path: Path) -> Iterator[Path]:
     """A file system of 300 kB."""
     place = tmp_path / "narrow"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
     root = os.name == "posix" and os.geteuid() == 0 and shutil.which("mount")
     if not root or subprocess.run(mount, check=False).returncode:
         pytest.skip("nobody may mount here")
