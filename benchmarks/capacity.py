@@ -292,9 +292,8 @@ def plot(facts: dict[str, Any], path: Path = PLOT) -> None:
         axes.plot(dots, [one.mean for one in seen], "o", color=color, ms=5)
         axes.plot(dots, [one.quantile(0.95) for one in seen], "^", color=color, ms=4, mfc="none")
     axes.set(xlabel="load of the busiest station", ylabel="seconds from arrival to end", ylim=(0, 60), xlim=(0, 1))
-    axes.set_title(
-        "Latency against load: lines on paper, dots simulated, triangles the slowest 5 % simulated", fontsize=10
-    )
+    title = "Latency against load: lines on paper, dots simulated; 19 of 20 edits stay below the triangles"
+    axes.set_title(title, fontsize=10)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,7 +50,7 @@ def test_one_server_with_constant_times_halves_the_wait_of_exponential_ones(queu
 def test_waits_on_paper_are_those_that_are_simulated(
     servers: int, load: float, kind: str, queueing: Any, simulation: Any
 ) -> None:
-    draws: dict[str, Callable[[Random], float]] = {
+    draws: dict[str, Any] = {
         "exponential": lambda random: random.expovariate(1.0), "constant": lambda random: 1.0,
         "two": lambda random: 0.2 if random.random() < 0.8 else 4.2,
     }  # fmt: skip
@@ -66,7 +65,9 @@ def test_waits_on_paper_are_those_that_are_simulated(
 
     seen = simulation.simulate({"desk": simulation.Station(servers)}, route, load * servers, 60_000, seed=5)
     assert seen.busy["desk"] == pytest.approx(load, rel=0.03)
-    assert queueing.waiting(load * servers, service, servers) == pytest.approx(seen.waits["desk"], rel=0.13)
+    exact = servers == 1 or kind == "exponential"
+    paper = queueing.waiting(load * servers, service, servers)
+    assert paper == pytest.approx(seen.waits["desk"], rel=0.1 if exact else 0.2)
 
 
 def test_the_share_that_waits_too_long_is_that_which_is_simulated(queueing: Any, simulation: Any) -> None:
