@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import queue
 import threading
 import time
-import uuid
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from lego.core.errors import CancelledError, StepError, StepTimeoutError
-from lego.core.memory import CPU
 from lego.core.models import Pool
-from lego.core.registry import Engine, Registry
+from lego.core.registry import Registry
 from lego.core.registry import registry as default_registry
 from lego.core.signature import Context
 from lego.core.steps import Ref
@@ -26,11 +26,25 @@ from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
 from lego.executor.spill import MEMORY_BYTES, Spill
-from lego.executor.step import head_of, key_of, resolve
+from lego.executor.step import resolve
+from lego.executor.tasks import Task, tasks_of
 
+QUICK = 2e-4  # seconds; a step that takes less costs more to hand over than to do
 POLL = 0.05  # seconds between looks at the cancel token while steps run
 NOBODY = Context()  # for tools that do not ask
 WORTH_TELLING = 0.01  # progress events closer together than this share are left out
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Make many objects and no circles: the collector would walk over all of them, again and again, for nothing."""
+    runs = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if runs:
+            gc.enable()
 
 
 class Cancel:
@@ -91,6 +105,7 @@ class Executor:
         self.cache = Cache() if held is None else held
         self.pool = pool
         self.spill = Spill(memory_bytes, self.cache.folder)
+        self.pace: dict[int, dict[str, float]] = {}  # seconds that a tool took last, by the magnitude of the pictures
 
     def run(
         self,
@@ -119,32 +134,16 @@ class Executor:
             StepError: a tool has no engine that can run here (code ``no_engine``); nothing was run.
         """
         kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
-        bound, results = workflow.bind(self.registry, kinds)
         told = Trace() if trace is None else trace
-        job = _Job(self, bound, results, given, seed, told, cancel or Cancel(), timeout, step_timeout)
+        with _collector_at_rest():
+            bound, results = workflow.bind(self.registry, kinds)
+            job = _Job(self, bound, results, given, seed, told, cancel or Cancel(), timeout, step_timeout)
 
         def again(step: str, output: str) -> Outputs:
             return self.run(replace(workflow, result=f"${step}.{output}"), given, seed=seed).outputs[step]
 
         job.again = again
         return job.run()
-
-
-@dataclass(slots=True)
-class _Task:
-    """A step on its way: what it is, which engine, its key, since when it runs, and if it is to stop."""
-
-    bound: Bound
-    engine: Engine
-    reason: str
-    key: str
-    seed: int
-    device: str
-    waits: int = 0
-    children: list[str] = field(default_factory=list)
-    started: float = 0.0
-    progress: float = 0.0
-    stopped: bool = False
 
 
 class _Job:
@@ -168,32 +167,19 @@ class _Job:
         self.deadline = None if timeout is None else self.start + timeout
         self.outputs: dict[str, Outputs] = {}
         self.errors: dict[str, StepError] = {}
-        self.running: dict[str, _Task] = {}
+        self.running: dict[str, Task] = {}
         self.news: queue.SimpleQueue[tuple[str, Any, float, bool]] = queue.SimpleQueue()
-        self.tasks = self._tasks(bound, seed)
+        self.tasks = tasks_of(bound, self.given, seed, executor.pool)
         self.again: Callable[[str, str], Outputs]  # runs up to a step once more, for outputs that a backend lost
+        largest = max((value.nbytes for value in given.values()), default=0)
+        self.pace = executor.pace.setdefault(largest.bit_length(), {})
         self.inline = executor.backend.inline and timeout is None and step_timeout is None
-
-    def _tasks(self, bound: list[Bound], seed: int) -> dict[str, _Task]:
-        digests = {name: value.digest for name, value in self.given.items()}
-        keys: dict[str, str] = {}
-        tasks = {}
-        ways: dict[str, tuple[Engine, str, str, str]] = {}
-        for item in bound:
-            if item.tool.name not in ways:
-                ways[item.tool.name] = _way(item, self.executor.pool)
-            engine, reason, device, head = ways[item.tool.name]
-            key, own_seed = key_of(item, head, seed, keys, digests)
-            if not item.tool.deterministic:
-                key = f"{key}-{uuid.uuid4().hex}"  # its children must not be served results of another run
-            keys[item.step.id] = key
-            tasks[item.step.id] = _Task(item, engine, reason, key, own_seed, device)
-        return tasks
 
     def run(self) -> Run:
         status = "failed"
         try:
-            ready = self._plan()
+            with _collector_at_rest():
+                ready = self._plan()
             self._loop(ready)
             status = "failed" if self.errors else "done"
             if any(isinstance(error, CancelledError) for error in self.errors.values()):
@@ -213,12 +199,12 @@ class _Job:
         found = tuple(self._find(ref) for ref in self.results if ref.step in self.given or ref.step in self.outputs)
         return Run(self.outputs, self.errors, found)
 
-    def _plan(self) -> deque[_Task]:
+    def _plan(self) -> deque[Task]:
         """Walk back from the results: what the cache holds needs no ancestors. Return the steps that can start.
 
         Ancestors that are not needed are shown too if the cache holds them, so that every step can be looked at.
         """
-        wanted: dict[str, _Task] = {}
+        wanted: dict[str, Task] = {}
         served: dict[str, Outputs] = {}
         seen: dict[str, bool] = {}  # by name: was it needed?
         self.executor.cache.look([task.key for task in self.tasks.values()])
@@ -245,12 +231,14 @@ class _Job:
                 wanted[need].children.append(name)
         return deque(task for name, task in self.tasks.items() if name in wanted and not task.waits)
 
-    def _loop(self, ready: deque[_Task]) -> None:
+    def _loop(self, ready: deque[Task]) -> None:
         while ready or self.running:
             self._look_at_the_clock(ready)
             alone = self.inline and len(ready) == 1 and not self.running
             while ready:
-                self._launch(ready.popleft(), alone)
+                task = ready.popleft()
+                quick = self.inline and self.pace.get(task.bound.tool.name, 1.0) < QUICK
+                self._launch(task, alone or quick)
             if not self.running:
                 continue
             try:
@@ -259,19 +247,19 @@ class _Job:
                 continue
             self._hear(name, value, seconds, cached, ready)
 
-    def _launch(self, task: _Task, alone: bool) -> None:
-        """Start a step: here if it is the only one (handing over costs more than a small step), else in the pool."""
+    def _launch(self, task: Task, here: bool) -> None:
+        """Start a step: here if it is the only one, or was quick the last time, else in the pool."""
         name = task.bound.step.id
         self.trace.add(StepStarted(name, task.bound.tool.name))
         task.started = time.monotonic()
         self.running[name] = task
         values = {key: resolve(value, self._find) for key, value in task.bound.args.items()}
-        if alone:
+        if here:
             self._work(task, values)
         else:
             self.executor.backend.submit(lambda: self._work(task, values))
 
-    def _work(self, task: _Task, args: dict[str, Any]) -> bool:
+    def _work(self, task: Task, args: dict[str, Any]) -> bool:
         """Run in any thread: compute, or wait for who computes; put the outcome into the news. Was it given up?"""
         name = task.bound.step.id
         context = self._context(task) if task.bound.tool.context else NOBODY
@@ -286,7 +274,8 @@ class _Job:
                     order = Order(task.key, task.bound, task.engine, args, context)
                     made = self.executor.backend.make(order, self.executor.pool, lambda: self._stop(task))
                     outputs, seconds, cached = made.outputs, time.monotonic() - start, made.cached
-                    task.reason = "; ".join([task.reason, *made.reasons])
+                    self.pace[task.bound.tool.name] = seconds
+                    task.reason = "; ".join([task.reason, *made.reasons]) if made.reasons else task.reason
                     self._stop(task)
                     if task.bound.tool.deterministic and not made.other:
                         cache.put(task.key, outputs, seconds)
@@ -301,7 +290,7 @@ class _Job:
                 raise
         return task.stopped
 
-    def _context(self, task: _Task) -> Context:
+    def _context(self, task: Task) -> Context:
         name = task.bound.step.id
 
         def progress(share: float) -> None:
@@ -312,12 +301,12 @@ class _Job:
 
         return Context(task.seed, task.device, progress, task.engine.tile)
 
-    def _stop(self, task: _Task) -> None:
+    def _stop(self, task: Task) -> None:
         """Raise if this step should not go on."""
         if self.cancel.cancelled or task.stopped:
             raise CancelledError("the run was stopped", where=task.bound.where, hint="nothing was saved; run it again")
 
-    def _hear(self, name: str, value: Any, seconds: float, cached: bool, ready: deque[_Task]) -> None:
+    def _hear(self, name: str, value: Any, seconds: float, cached: bool, ready: deque[Task]) -> None:
         if isinstance(value, Event):
             if name in self.running:
                 self.trace.add(value)
@@ -334,7 +323,7 @@ class _Job:
             if not self.tasks[child].waits and child not in self.errors:
                 ready.append(self.tasks[child])
 
-    def _done(self, task: _Task, outputs: Outputs, seconds: float, cached: bool) -> None:
+    def _done(self, task: Task, outputs: Outputs, seconds: float, cached: bool) -> None:
         name = task.bound.step.id
         self.outputs[name] = outputs
         self.executor.spill.hold(outputs)
@@ -343,7 +332,7 @@ class _Job:
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
         self.trace.add(StepDone(*told, Digests(outputs), notes, outputs))
 
-    def _fail(self, task: _Task, error: StepError) -> None:
+    def _fail(self, task: Task, error: StepError) -> None:
         """Record a failure, and that of everything that waits for it."""
         name = task.bound.step.id
         self.errors[name] = error
@@ -364,7 +353,7 @@ class _Job:
             self.trace.add(StepFailed(child, bound.tool.name, "skipped", skipped.message, skipped.hint))
             stack.extend(self.tasks[child].children)
 
-    def _look_at_the_clock(self, ready: deque[_Task]) -> None:
+    def _look_at_the_clock(self, ready: deque[Task]) -> None:
         """Give up what was cancelled or takes too long."""
         if self.cancel.cancelled:
             self._give_up(
@@ -387,7 +376,7 @@ class _Job:
             took = f"the step took longer than {self.step_timeout:g} s"
             self._give_up(late, StepTimeoutError, took, "allow more time, or use a smaller picture")
 
-    def _give_up(self, tasks: list[_Task], kind: type[StepError], message: str, hint: str) -> None:
+    def _give_up(self, tasks: list[Task], kind: type[StepError], message: str, hint: str) -> None:
         for task in tasks:
             name = task.bound.step.id
             task.stopped = True
@@ -398,14 +387,3 @@ class _Job:
 
     def _find(self, ref: Ref) -> Any:
         return self.given[ref.step] if ref.step in self.given else self.outputs[ref.step][ref.output]
-
-
-def _way(item: Bound, pool: Pool | None) -> tuple[Engine, str, str, str]:
-    """The engine of a step's tool, the reason for it, its device, and what the keys of its steps begin with."""
-    try:
-        engine, reason = item.tool.choose(pool)
-    except StepError as error:
-        error.where = item.where
-        raise
-    places = engine.places(pool)
-    return engine, reason, next((place.device for place in places), CPU), head_of(item.tool, engine, places)

@@ -373,3 +373,28 @@ def test_a_broken_listener_ends_the_run_with_its_own_error(small: Image) -> None
 def test_given_values_can_be_results(small: Image, disc: Mask) -> None:
     run = Executor().run(flow(result=["$mask", "$image"]), {"image": small, "mask": disc})
     assert run.results == (disc, small)
+
+
+def test_steps_that_were_quick_are_done_where_they_are_asked_for_and_slow_ones_side_by_side() -> None:
+    where: list[str] = []
+    pause = 0.05
+
+    @tool
+    def x_side(image: Image, n: Many = 0) -> Image:
+        """Tell the thread."""
+        where.append(threading.current_thread().name)
+        time.sleep(pause)
+        return Image(image.pixels + np.uint8(1))
+
+    def side_by_side(first: int) -> set[str]:
+        where.clear()
+        steps = tuple(Step(f"s{n}", "x_side", {"image": "$image", "n": first + n}) for n in range(4))
+        executor.run(Workflow(steps, tuple(f"$s{n}" for n in range(4))), {"image": start})
+        return set(where)
+
+    start, executor = Image(np.zeros((4, 4, 3), np.uint8)), Executor()
+    me = threading.current_thread().name
+    assert me not in side_by_side(0), "nothing is known of it yet, and then it was slow"
+    executor.pace[start.nbytes.bit_length()]["x_side"] = 1e-6
+    assert me in side_by_side(10), "it was quick"
+    assert me not in side_by_side(20), "it has become slow"
