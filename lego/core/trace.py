@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias
 
@@ -114,7 +114,7 @@ class StepDone(Event):
     seconds: float
     seed: int
     outputs: Mapping[str, str]
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
     values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -20,7 +20,7 @@ from lego.executor.ladder import Climbed, climb
 MAX_THREADS = 4  # the work is native code that uses several cores by itself; more threads only add memory
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Order:
     """One step to do: what, by which engine, on which values.
 

@@ -22,7 +22,7 @@ from lego.executor.step import Outputs, call
 HALF = 2  # tiles are made smaller by it
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Climbed:
     """What a step gave, and what had to be done for it.
 

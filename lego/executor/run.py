@@ -328,7 +328,7 @@ class _Job:
         self.outputs[name] = outputs
         self.executor.spill.hold(outputs)
         self.executor.backend.adopt(outputs, partial(self.again, name, next(iter(outputs))))
-        notes = [note for value in outputs.values() for note in getattr(value, "notes", ())]
+        notes = tuple(note for value in outputs.values() for note in getattr(value, "notes", ()))
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
         self.trace.add(StepDone(*told, Digests(outputs), notes, outputs))
 

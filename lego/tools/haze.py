@@ -12,7 +12,7 @@ from lego.core.codec import Pixels
 from lego.core.registry import tool
 from lego.core.signature import Share
 from lego.core.values import Image, Mask
-from lego.tools.pixels import STRIP, Plane, blend, gaussian, guided, to_uint8
+from lego.tools.pixels import Plane, blend, gaussian, guided, strips, to_uint8
 
 SIDE = 800  # px at which haze is measured: it has no finer detail than that
 MOST = 0.6  # of the haze is taken at 100 %; beyond that skies turn to lead and noise comes out
@@ -54,8 +54,7 @@ def dehaze(
     veil = np.asarray(cv2.resize(veil, image.size), np.float32)
     veil = guided(guide, veil, max(1, max(image.size) // 25), 1e-3)
     edit = np.empty_like(image.pixels)
-    for top in range(0, image.size[1], STRIP):
-        rows = slice(top, top + STRIP)
+    for rows, _ in strips(0, 0, *image.size):
         through = np.clip(1 - share * veil[rows], THINNEST, 1)[..., None]
         edit[rows] = to_uint8(air + (image.pixels[rows].astype(np.float32) - air) / through)
     done = blend(image, edit, mask)
@@ -110,7 +109,6 @@ def glow(
     veil = gaussian(bright, radius / 100 * max(image.size))
     held = cv2.LUT(image.pixels, (codes * (1 - 0.25 * amount * (1 - codes))).astype(np.float32))
     edit = np.empty_like(image.pixels)
-    for top in range(0, image.size[1], STRIP):
-        rows = slice(top, top + STRIP)
+    for rows, _ in strips(0, 0, *image.size):
         edit[rows] = to_uint8(255 * (1 - (1 - held[rows]) * (1 - np.float32(amount) * veil[rows])))
     return blend(image, edit, mask)
