@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, replace
@@ -85,6 +86,7 @@ class Editor:
         kept = cache if backend.cache is None else backend.cache
         held = int((self.settings.run_memory_mb << 20) * share)
         self.executor = Executor(self.registry, kept, None, self.pool, held, backend)
+        weakref.finalize(self.executor, backend.close)
         self.listeners = (on_event,) if on_event else ()
 
     def twin(self, builder: Builder | None = None, on_event: Callable[[Event], None] | None = None) -> Editor:

@@ -86,7 +86,8 @@ class Executor:
         workers: how many steps run at once.
         pool: where the networks of the tools come from; without one, engines without networks run.
         memory_bytes: budget for the pictures of all runs that anybody holds; the oldest beyond it wait in a file.
-        backend: whose hands do the steps; by default threads of this process, ``workers`` of them.
+        backend: whose hands do the steps, to be closed by whoever opened it; by default threads of this process,
+            ``workers`` of them.
     """
 
     def __init__(
@@ -100,7 +101,8 @@ class Executor:
     ) -> None:
         self.registry = default_registry if registry is None else registry
         self.backend: Backend = Threads(workers) if backend is None else backend
-        weakref.finalize(self, self.backend.close)
+        if backend is None:
+            weakref.finalize(self, self.backend.close)
         held = self.backend.cache if cache is None else cache
         self.cache = Cache() if held is None else held
         self.pool = pool
