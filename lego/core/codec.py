@@ -101,7 +101,7 @@ def encode(
         options = {"quality": quality, "method": 4}
     if exif and suffix != ".bmp" and len(exif) <= LONGEST_EXIF:
         options["exif"] = exif
-    if suffix in (".jpg", ".jpeg", ".bmp"):
+    if suffix in (".jpg", ".jpeg", ".bmp") and picture.mode != "RGB":
         picture = picture.convert("RGB")
     buffer = io.BytesIO()
     picture.save(buffer, Pillow.registered_extensions()[suffix], **options)
@@ -186,10 +186,11 @@ def _from_pillow(picture: Pillow.Image, name: str, max_pixels: int, stream: IO[b
     notes: list[str] = []
     with _decoding(name):
         picture.load()
-        if picture.getexif().get(ORIENTATION, 1) != 1:
+        turned = picture.getexif().get(ORIENTATION, 1) != 1
+        if turned:
             notes.append("turned upright by its EXIF orientation")
         exif = _kept(picture.getexif(), notes)
-        upright = ImageOps.exif_transpose(picture)
+        upright = ImageOps.exif_transpose(picture) if turned else picture  # which copies even what is upright
         told = len(notes)
         shown = _to_srgb(upright, notes)
         deep = None
@@ -215,7 +216,7 @@ def _eight_bits(picture: Pillow.Image) -> tuple[Pixels, Pixels | None]:
         pixels = np.asarray(picture.convert("RGBA"))
         opaque = bool((pixels[..., 3] == 255).all())
         return pixels[..., :3], None if opaque else pixels[..., 3]
-    return np.asarray(picture.convert("RGB")), None
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB")), None
 
 
 def _deep(picture: Pillow.Image, stream: IO[bytes], size: tuple[int, int]) -> depth.Deep | None:
