@@ -99,8 +99,8 @@ picture, all of it from the cache; "a leaf" has its last step changed. The bar i
 {table("shape | steps | plain calls, a step | first, a step | again, a step | a leaf, a step | again, all", rows)}
 
 A step of a run of 100,000 costs {ratio["chain"]:.2f} times one of a run of 1,000 in a chain, {ratio["layered"]:.2f}
-times in layers: nothing grows with the length but what the processor's own caches do not hold any more. There is no
-recursion, so a chain may be as long as memory allows.
+times in layers: Python's collector, which walks over all objects each time they have grown by a quarter, and memory
+that the processor's caches do not hold any more. There is no recursion, so a chain may be as long as memory allows.
 
 ![time by steps](performance.png)
 
