@@ -141,8 +141,9 @@ class Books:
 
     def _do(self, todo: list[Item], hands: Sequence[Hand[Item, Line]], ledger: Ledger[Line]) -> None:
         try:
-            for item, made, lost in run_items(todo, hands, self.stop):
-                self._take(item, made, lost, ledger)
+            with contextlib.closing(run_items(todo, hands, self.stop)) as outcomes:
+                for item, made, lost in outcomes:
+                    self._take(item, made, lost, ledger)
         finally:
             for hand in hands:
                 hand.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 TRIES = 2  # an item during which a hand died is tried once more: something else may have taken the memory
@@ -41,16 +41,19 @@ class Hand(Protocol[T_in, R_out]):
 Outcome: TypeAlias = "tuple[T, R | LostError, int]"
 
 
-def run_items(items: Iterable[T], hands: Sequence[Hand[T, R]], stop: threading.Event) -> Iterator[Outcome[T, R]]:
+def run_items(
+    items: Iterable[T], hands: Sequence[Hand[T, R]], stop: threading.Event
+) -> Generator[Outcome[T, R], None, None]:
     """Let hands do items; yield each with what came of it and how often a hand died of it, as they are done.
 
     A hand that dies gives its item back, to be done when all others are; if it dies again, its error is the outcome.
+    Closed early, it begins nothing more and waits for what is under way; a KeyboardInterrupt breaks that off.
 
     Args:
         stop: when set, nothing more is begun; what is under way is still done and yielded.
 
     Raises:
-        Exception: what a hand raised beside `LostError`; the others finish what they have.
+        Exception: what a hand raised beside `LostError`; the others have finished what they had.
     """
     work: _Work[T, R] = _Work(items, stop)
     threads = [threading.Thread(target=work.loop, args=(hand,), daemon=True, name="lego-hand") for hand in hands]
@@ -62,6 +65,11 @@ def run_items(items: Iterable[T], hands: Sequence[Hand[T, R]], stop: threading.E
                 if isinstance(outcome, BaseException):
                     raise outcome
                 yield outcome
+    except (Exception, GeneratorExit):
+        work.ended = True
+        for thread in threads:
+            thread.join()
+        raise
     finally:
         work.ended = True
 

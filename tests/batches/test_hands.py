@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -70,3 +71,19 @@ def test_what_makes_every_item_impossible_ends_it_all() -> None:
 
     with pytest.raises(ValueError, match="no tools"):
         list(run_items(range(50), [Broken(), Doubler()], threading.Event()))
+
+
+def test_who_takes_no_more_waits_for_what_is_under_way() -> None:
+    class Slow(Doubler):
+        def do(self, item: int) -> int:
+            if item:
+                began.set()
+                time.sleep(0.2)
+            return super().do(item)
+
+    began, hand = threading.Event(), Slow()
+    outcomes = run_items(range(9), [hand], threading.Event())
+    assert next(outcomes)[0] == 0
+    began.wait(10)
+    outcomes.close()
+    assert hand.done == [0, 1]

@@ -391,13 +391,16 @@ def test_a_server_s_job_is_done_on_a_cluster_with_all_its_events(nodes: Nodes, t
 
 
 def test_edits_of_photographs_while_parts_of_the_cluster_are_killed(nodes: Nodes) -> None:
-    """The short form of benchmarks/faults.py."""
-    log = faults.run(faults.edits(24, 3), nodes, 1.5, 3, lambda text: None)
-    assert sum(log.kills.values()) >= 2
-    assert (log.submitted, log.delivered) == (24, 24)
-    assert not log.lost
-    assert not log.doubled
-    assert not log.wrong
+    """The short form of benchmarks/faults.py: rounds of edits until three kills were among them."""
+    kills = 0
+    for seed in range(20):
+        log = faults.run(faults.edits(12, seed), nodes, 1.5, seed, lambda text: None)
+        assert (log.submitted, log.delivered) == (12, 12)
+        assert (log.lost, log.doubled, log.wrong) == ([], [], [])
+        kills += sum(log.kills.values())
+        if kills >= 3:
+            return
+    pytest.fail(f"only {kills} kills in 240 edits")
 
 
 def test_an_address_of_ray_s_client_is_refused_and_so_is_one_where_nothing_answers() -> None:

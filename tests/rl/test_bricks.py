@@ -196,7 +196,10 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(models:
         "train(made, sys.argv[2], sys.argv[3], listen=die)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "recipe.json"), str(folder), str(tmp_path / "killed")]
-    done = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2], check=False)
+    threads = {"OMP_NUM_THREADS": str(importlib.import_module("torch").get_num_threads())}  # sums depend on it
+    done = subprocess.run(
+        command, capture_output=True, cwd=Path(__file__).parents[2], env=os.environ | threads, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-800:]
     assert not (tmp_path / "killed" / "brick").exists()
     with pytest.raises(TrainingError, match="begun here before"):

@@ -221,9 +221,9 @@ def test_a_hole_is_seen_with_its_surroundings_and_painted_a_little_beyond_its_ed
 
 def test_a_large_picture_is_said_to_come_out_softer(pools: dict[str, Pool]) -> None:
     _, trace = run(pools["instruct-pix2pix"], "instruct_edit", picture(300, 200), None, instruction="make it winter")
-    assert next(trace.of(StepDone)).notes == ["painted at 118 x 78 px and enlarged; a smaller area comes out sharper"]
+    assert next(trace.of(StepDone)).notes == ("painted at 118 x 78 px and enlarged; a smaller area comes out sharper",)
     _, trace = run(pools["instruct-pix2pix"], "instruct_edit", picture(60, 40), None, instruction="winter " * 50)
-    assert next(trace.of(StepDone)).notes == ["the network read only the first 77 pieces of the words"]
+    assert next(trace.of(StepDone)).notes == ("the network read only the first 77 pieces of the words",)
 
 
 def test_adapters_beside_the_weights_are_merged_into_them(models: Path, tmp_path: Path, small: Image) -> None:
