@@ -12,24 +12,24 @@ from typing import Any, ClassVar, TypeAlias
 class Digests(Mapping[str, str]):
     """Digests of what came out of a step, each made when asked for: hashing can cost more than a step.
 
-    Args:
-        values: what came out, by name; pictures and masks have a digest, all else is shown as it is.
+    Attributes:
+        made: what came out, by name; pictures and masks have a digest, all else is shown as it is.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("made",)
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+    def __init__(self, made: Mapping[str, Any]) -> None:
+        self.made = made
 
     def __getitem__(self, name: str) -> str:
-        value = self._values[name]
+        value = self.made[name]
         return getattr(value, "digest", None) or repr(value)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self.made)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.made)
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -44,7 +44,7 @@ class Event:
 
     def dump(self) -> dict[str, Any]:
         """Return the event as plain data, without what came out of a step."""
-        facts = {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
+        facts = {f.name: getattr(self, f.name) for f in fields(self)}
         return {"event": self.name, **{k: dict(v) if isinstance(v, Digests) else v for k, v in facts.items()}}
 
 
@@ -100,10 +100,7 @@ class StepProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepDone(Event):
-    """A step ended well: which engine did it and why, from the cache or not, how long, digests of what came out.
-
-    ``values`` are these themselves by name; they are no part of the event as data.
-    """
+    """A step ended well: which engine did it and why, from the cache or not, how long, digests of what came out."""
 
     name = "step_done"
     step: str
@@ -115,7 +112,11 @@ class StepDone(Event):
     seed: int
     outputs: Mapping[str, str]
     notes: Sequence[str] = ()
-    values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What came out, by name; it is no part of the event as data."""
+        return self.outputs.made if isinstance(self.outputs, Digests) else {}
 
 
 @dataclass(frozen=True, slots=True)

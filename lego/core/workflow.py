@@ -173,6 +173,7 @@ class _Checker:
         self.later: dict[str, Step] = {}
         self.problems: list[Problem] = []
         self.results: tuple[Ref, ...] = ()
+        self._found: dict[str, tuple[Ref, str]] = {}  # references of known steps by their text, with their kinds
 
     def run(self, workflow: Workflow) -> tuple[list[Bound], list[Problem]]:
         self.later = {step.id: step for step in workflow.steps}
@@ -274,6 +275,8 @@ class _Checker:
 
     def _reference(self, step: Step, arg: str, text: str) -> tuple[Ref | None, str]:
         """Return the reference and its kind; "" if the kind cannot be known."""
+        if text in self._found:
+            return self._found[text]
         match = REFERENCE.fullmatch(text)
         if not match:
             hint = f'for a literal text write "${text}"' if text.startswith("$") else "such as $image, $s1 or $s1.mask"
@@ -300,7 +303,8 @@ class _Checker:
             )
             return None, ""
         output = output or next(iter(outputs))
-        return Ref(name, output), outputs[output]
+        found = self._found[text] = Ref(name, output), outputs[output]
+        return found
 
     def _unknown(self, step: Step, arg: str, name: str) -> None:
         if name == step.id or (name in self.later and self._leads(name, step.id)):

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from lego.core.memory import measured
 from lego.core.models import Pool
@@ -17,6 +17,7 @@ from lego.core.workflow import Bound
 from lego.executor.cache import Cache
 from lego.executor.ladder import Climbed, climb
 
+Again: TypeAlias = Callable[[str, str], Mapping[str, Any]]  # makes a step's outputs anew, by step and output
 MAX_THREADS = 4  # the work is native code that uses several cores by itself; more threads only add memory
 
 
@@ -63,8 +64,8 @@ class Backend(Protocol):
             StepError: the step failed. A fault of the machinery is not the step's: then it is done again.
         """
 
-    def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
-        """Hear of outputs that are in use, and how to make them again should they be lost."""
+    def adopt(self, step: str, outputs: Mapping[str, Any], again: Again) -> None:
+        """Hear of a step's outputs that are in use, and how to make them again should they be lost."""
 
     def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:
         """Return budgets for networks where they would run, as `lego.core.memory.measured`."""
@@ -110,7 +111,7 @@ class Threads:
         """Do a step here and now."""
         return climb(order.bound, order.engine, dict(order.args), order.context, pool, stop)
 
-    def adopt(self, outputs: Mapping[str, Any], again: Callable[[], Mapping[str, Any]]) -> None:
+    def adopt(self, step: str, outputs: Mapping[str, Any], again: Again) -> None:
         """What is in this process is not lost."""
 
     def measure(self, memory: int, accelerator: int, share: float = 1.0) -> Mapping[str, int]:

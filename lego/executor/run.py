@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
-import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from lego.core.errors import CancelledError, StepError, StepTimeoutError
@@ -23,12 +21,13 @@ from lego.core.steps import Ref
 from lego.core.trace import Digests, Event, Noted, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
-from lego.executor.backends import Backend, Order, Threads
+from lego.executor.backends import Again, Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
 from lego.executor.spill import MEMORY_BYTES, Spill
 from lego.executor.step import resolve
 from lego.executor.tasks import Task, tasks_of
 
+MANY = 10_000  # steps; the collector walks over the plan of fewer in no time
 QUICK = 2e-4  # seconds; a step that takes less costs more to hand over than to do
 POLL = 0.05  # seconds between looks at the cancel token while steps run
 NOBODY = Context()  # for tools that do not ask
@@ -47,20 +46,32 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
+@contextlib.contextmanager
+def _out_of_its_way(steps: int) -> Iterator[None]:
+    """While many steps run, spare the collector their plan, which lasts as long; garbage of tools is collected."""
+    if steps < MANY:
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 class Cancel:
-    """A token that stops one run: from another thread, from a listener, or by a deadline."""
+    """A token that stops one run: from another thread, from a listener, or by a deadline.
+
+    Attributes:
+        cancelled: has somebody asked to stop?
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self.cancelled = False
 
     def cancel(self) -> None:
         """Stop the run as soon as the running steps look."""
-        self._event.set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Has somebody asked to stop?"""
-        return self._event.is_set()
+        self.cancelled = True
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ class _Job:
         self.running: dict[str, Task] = {}
         self.news: queue.SimpleQueue[tuple[str, Any, float, bool]] = queue.SimpleQueue()
         self.tasks = tasks_of(bound, self.given, seed, executor.pool)
-        self.again: Callable[[str, str], Outputs]  # runs up to a step once more, for outputs that a backend lost
+        self.again: Again  # runs up to a step once more, for outputs that a backend lost
         largest = max((value.nbytes for value in given.values()), default=0)
         self.pace = executor.pace.setdefault(largest.bit_length(), {})
         self.inline = executor.backend.inline and timeout is None and step_timeout is None
@@ -182,7 +193,8 @@ class _Job:
         try:
             with _collector_at_rest():
                 ready = self._plan()
-            self._loop(ready)
+            with _out_of_its_way(len(self.tasks)):
+                self._loop(ready)
             status = "failed" if self.errors else "done"
             if any(isinstance(error, CancelledError) for error in self.errors.values()):
                 status = "cancelled"
@@ -267,18 +279,22 @@ class _Job:
         context = self._context(task) if task.bound.tool.context else NOBODY
         cache = self.executor.cache
         start = time.monotonic()
-        try:
+
+        def stop() -> None:
             self._stop(task)
-            with cache.alone(task.key, lambda: self._stop(task)):
+
+        try:
+            stop()
+            with cache.alone(task.key, stop):
                 outputs = cache.get(task.key)
                 cached = outputs is not None
                 if outputs is None:
                     order = Order(task.key, task.bound, task.engine, args, context)
-                    made = self.executor.backend.make(order, self.executor.pool, lambda: self._stop(task))
+                    made = self.executor.backend.make(order, self.executor.pool, stop)
                     outputs, seconds, cached = made.outputs, time.monotonic() - start, made.cached
                     self.pace[task.bound.tool.name] = seconds
                     task.reason = "; ".join([task.reason, *made.reasons]) if made.reasons else task.reason
-                    self._stop(task)
+                    stop()
                     if task.bound.tool.deterministic and not made.other:
                         cache.put(task.key, outputs, seconds)
             self.news.put((name, outputs, time.monotonic() - start, cached))
@@ -329,10 +345,10 @@ class _Job:
         name = task.bound.step.id
         self.outputs[name] = outputs
         self.executor.spill.hold(outputs)
-        self.executor.backend.adopt(outputs, partial(self.again, name, next(iter(outputs))))
-        notes = tuple(note for value in outputs.values() for note in getattr(value, "notes", ()))
+        self.executor.backend.adopt(name, outputs, self.again)
+        notes = tuple([note for value in outputs.values() for note in getattr(value, "notes", ())])
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
-        self.trace.add(StepDone(*told, Digests(outputs), notes, outputs))
+        self.trace.add(StepDone(*told, Digests(outputs), notes))
 
     def _fail(self, task: Task, error: StepError) -> None:
         """Record a failure, and that of everything that waits for it."""

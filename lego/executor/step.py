@@ -49,7 +49,6 @@ def call(bound: Bound, engine: Engine, args: dict[str, Any], context: Context) -
     size; pixels outside the mask of a local tool are the input's own, bit for bit.
     """
     tool = bound.tool
-    where = bound.where
     try:
         unchanged = _before(tool, args)
         if unchanged is not None:
@@ -58,17 +57,17 @@ def call(bound: Bound, engine: Engine, args: dict[str, Any], context: Context) -
             args = {**args, tool.context: context}
         return _after(tool, args, _named(tool, engine.function(**args)))
     except StepError as error:
-        error.where = error.where or where
+        error.where = error.where or bound.where
         raise
     except LegoError as error:
-        raise StepError(str(error), where=where, hint=error.hint, code=error.code, **error.details) from error
+        raise StepError(str(error), where=bound.where, hint=error.hint, code=error.code, **error.details) from error
     except Exception as error:  # the boundary: a tool is anybody's code
         if is_out_of_memory(error):  # its traceback would keep alive what filled the memory
             hint = "use a smaller picture, or close other programs"
-            raise StepError("out of memory", where=where, hint=hint, code="out_of_memory") from None
+            raise StepError("out of memory", where=bound.where, hint=hint, code="out_of_memory") from None
         fault = f"{type(error).__name__}: {error}"
         hint = "change its arguments, or report this to the tool's author"
-        raise StepError(fault, where=where, hint=hint) from error
+        raise StepError(fault, where=bound.where, hint=hint) from error
 
 
 def _before(tool: Tool[..., Any], args: Mapping[str, Any]) -> Outputs | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import signal
@@ -407,3 +408,26 @@ def test_an_address_of_ray_s_client_is_refused_and_so_is_one_where_nothing_answe
     with pytest.raises(SettingsError, match="memory of a node") as caught:
         joining.join("ray://somewhere:10001")
     assert "auto" in caught.value.hint
+
+
+def test_a_head_node_that_does_not_answer_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foremen, "TICK", 0.01)
+    looks = 0
+
+    def nodes() -> list[dict[str, Any]]:
+        nonlocal looks
+        looks += 1
+        if looks in (2, 3):
+            raise RuntimeError("the head node is busy")
+        return [{"Alive": True, "NodeID": name, "Resources": {"CPU": 1}} for name in "ab"[: 1 + (looks > 3)]]
+
+    async def work() -> dict[str, Any]:
+        foreman = foremen.Foreman(Terms(Path()), 1000)
+        assert (await foreman.state())["nodes"] == ["a"]
+        while looks < 5:
+            await asyncio.sleep(0.01)
+        return await foreman.state()
+
+    monkeypatch.setattr("ray.nodes", nodes)
+    state = asyncio.run(work())
+    assert (state["nodes"], state["shelf"]["budget"], state["counts"]["blind"]) == (["a", "b"], 2000, 2)

@@ -292,7 +292,11 @@ class Foreman:
         """See which nodes live; what lay or worked on others is gone."""
         import ray
 
-        nodes = await asyncio.to_thread(ray.nodes)
+        try:
+            nodes = await asyncio.to_thread(ray.nodes)
+        except Exception:  # the head node is busy or starts again: what was known holds until the next look
+            self.counts["blind"] += 1
+            return
         living = [node for node in nodes if node["Alive"]]
         gone = self.alive - {node["NodeID"] for node in living}
         self.alive = {node["NodeID"] for node in living}

@@ -16,7 +16,7 @@ from lego.core.memory import CPU
 from lego.core.models import Pool
 from lego.core.registry import Engine
 from lego.core.values import Image, Mask
-from lego.executor.backends import Order, Threads
+from lego.executor.backends import Again, Order, Threads
 from lego.executor.cache import Cache, Outputs
 from lego.executor.cluster import joining
 from lego.executor.cluster.crew import Trade
@@ -110,11 +110,11 @@ class Ray(Threads):
             outputs = {name: handle_of(v).value if name in answer.refs else v for name, v in outputs.items()}
         return Climbed(outputs, [*answer.faults, *report.reasons], report.other, answer.cached)
 
-    def adopt(self, outputs: Outputs, again: Callable[[], Outputs]) -> None:
+    def adopt(self, step: str, outputs: Outputs, again: Again) -> None:
         """Remember how outputs are made again, should the nodes that hold them die."""
         for name, value in outputs.items():
             if isinstance(value, FarImage | FarMask):
-                handle_of(value).again = lambda name=name: again()[name]
+                handle_of(value).again = lambda name=name: again(step, name)[name]
 
     def outputs(self, key: str, facts: Mapping[str, Facts], refs: Mapping[str, Any], node: str) -> Outputs:
         """Return outputs as values whose pixels are elsewhere."""
