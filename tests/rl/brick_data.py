@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,35 @@ def pair(seed: int, size: tuple[int, int] = (64, 64)) -> tuple[Image, Image, Mas
     scene = scenes.make(seed, 2, 4)
     drawn = scenes.render(scene, size)
     return drawn.image, scenes.render(scene.recolored(0, "blue"), size).image, drawn.masks[0]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lego.rl.bricks.recipe import BrickRecipe
+from lego.rl.bricks.training import train
+from tests.rl import brick_data
+if sys.argv[4]:
+    brick_data.look_small()
+made = BrickRecipe.model_validate_json(sys.argv[1])
+die = lambda at: at.stage == "brick" and at.step == 3 and os.kill(os.getpid(), signal.SIGKILL)
+train(made, sys.argv[2], sys.argv[3], listen=die)
+"""
+
+
+def train_until_killed(made: BrickRecipe, data: Path, folder: Path, small: bool = False) -> None:
+    """Train in a process that kills itself in step 3; with as many threads as here, on which the order of sums depends.
+
+    Args:
+        small: whoever reads looks at small pictures, as after `look_small`.
+    """
+    threads = str(importlib.import_module("torch").get_num_threads())
+    command = [sys.executable, "-c", KILLED, made.model_dump_json(), str(data), str(folder), "small" if small else ""]
+    done = subprocess.run(
+        command, capture_output=True, cwd=Path(__file__).parents[2], env=os.environ | {"OMP_NUM_THREADS": threads},
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-800:]
 
 
 def write(folder: Path, count: int, masks: bool = False, size: tuple[int, int] = (64, 64)) -> Path:

@@ -187,20 +187,7 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(models:
         models / "instruct-pix2pix", "instruct-pix2pix", steps=5, batch=2, save_every=2, drop=0.3,
         lora={"rank": 2, "dropout": 0.2},
     )  # fmt: skip
-    (tmp_path / "recipe.json").write_text(made.model_dump_json())
-    script = (
-        "import os, signal, sys; from pathlib import Path; from lego.rl.bricks.recipe import BrickRecipe\n"
-        "from lego.rl.bricks.training import train\n"
-        "made = BrickRecipe.model_validate_json(Path(sys.argv[1]).read_text())\n"
-        "die = lambda at: at.stage == 'brick' and at.step == 3 and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "train(made, sys.argv[2], sys.argv[3], listen=die)\n"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path / "recipe.json"), str(folder), str(tmp_path / "killed")]
-    threads = {"OMP_NUM_THREADS": str(importlib.import_module("torch").get_num_threads())}  # sums depend on it
-    done = subprocess.run(
-        command, capture_output=True, cwd=Path(__file__).parents[2], env=os.environ | threads, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-800:]
+    brick_data.train_until_killed(made, folder, tmp_path / "killed")
     assert not (tmp_path / "killed" / "brick").exists()
     with pytest.raises(TrainingError, match="begun here before"):
         training.train(made, folder, tmp_path / "killed")

@@ -179,19 +179,7 @@ def test_a_joint_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     model: Path, data: Path, lessons: Path, tmp_path: Path
 ) -> None:
     made = recipe(model, lessons, steps=5, accumulate=2, save_every=2, drop=0.3, gradient_checkpointing=True)
-    (tmp_path / "recipe.json").write_text(made.model_dump_json())
-    script = (
-        "import os, signal, sys; from pathlib import Path; from lego.rl.bricks.recipe import BrickRecipe\n"
-        "from lego.rl.bricks.training import train; from tests.rl import brick_data\n"
-        "brick_data.look_small()\n"
-        "made = BrickRecipe.model_validate_json(Path(sys.argv[1]).read_text())\n"
-        "die = lambda at: at.stage == 'brick' and at.step == 3 and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "train(made, sys.argv[2], sys.argv[3], listen=die)\n"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path / "recipe.json"), str(data), str(tmp_path / "killed")]
-    threads = {"OMP_NUM_THREADS": str(importlib.import_module("torch").get_num_threads())}  # sums depend on it
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=os.environ | threads, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-800:]
+    brick_data.train_until_killed(made, data, tmp_path / "killed", small=True)
     steps: list[int] = []
     killed = training.train(
         made, data, tmp_path / "killed", resume=True,
