@@ -12,24 +12,24 @@ from typing import Any, ClassVar, TypeAlias
 class Digests(Mapping[str, str]):
     """Digests of what came out of a step, each made when asked for: hashing can cost more than a step.
 
-    Attributes:
-        made: what came out, by name; pictures and masks have a digest, all else is shown as it is.
+    Args:
+        values: what came out, by name; pictures and masks have a digest, all else is shown as it is.
     """
 
-    __slots__ = ("made",)
+    __slots__ = ("_values",)
 
-    def __init__(self, made: Mapping[str, Any]) -> None:
-        self.made = made
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
 
     def __getitem__(self, name: str) -> str:
-        value = self.made[name]
+        value = self._values[name]
         return getattr(value, "digest", None) or repr(value)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.made)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self.made)
+        return len(self._values)
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -44,8 +44,7 @@ class Event:
 
     def dump(self) -> dict[str, Any]:
         """Return the event as plain data, without what came out of a step."""
-        facts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"event": self.name, **{k: dict(v) if isinstance(v, Digests) else v for k, v in facts.items()}}
+        return {"event": self.name, **{f.name: getattr(self, f.name) for f in fields(self)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,10 @@ class StepProgress(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepDone(Event):
-    """A step ended well: which engine did it and why, from the cache or not, how long, digests of what came out."""
+    """A step ended well: which engine did it and why, from the cache or not, how long, and what came out, by name.
+
+    As data it has digests instead.
+    """
 
     name = "step_done"
     step: str
@@ -110,13 +112,19 @@ class StepDone(Event):
     cached: bool
     seconds: float
     seed: int
-    outputs: Mapping[str, str]
+    values: Mapping[str, Any]
     notes: Sequence[str] = ()
 
     @property
-    def values(self) -> Mapping[str, Any]:
-        """What came out, by name; it is no part of the event as data."""
-        return self.outputs.made if isinstance(self.outputs, Digests) else {}
+    def outputs(self) -> Mapping[str, str]:
+        """Digests of what came out."""
+        return Digests(self.values)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the event as plain data, with digests of what came out."""
+        facts = Event.dump(self)
+        values = facts.pop("values")
+        return {**facts, "outputs": dict(Digests(values))}
 
 
 @dataclass(frozen=True, slots=True)

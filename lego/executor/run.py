@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
+import threading
 import time
 import weakref
 from collections import deque
@@ -18,7 +19,7 @@ from lego.core.registry import Registry
 from lego.core.registry import registry as default_registry
 from lego.core.signature import Context
 from lego.core.steps import Ref
-from lego.core.trace import Digests, Event, Noted, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
+from lego.core.trace import Event, Noted, RunDone, StepDone, StepFailed, StepProgress, StepStarted, Trace
 from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Again, Backend, Order, Threads
@@ -27,7 +28,8 @@ from lego.executor.spill import MEMORY_BYTES, Spill
 from lego.executor.step import resolve
 from lego.executor.tasks import Task, tasks_of
 
-MANY = 10_000  # steps; the collector walks over the plan of fewer in no time
+MANY = 10_000  # steps; over the objects of fewer the collector walks in no time
+SELDOM = 10  # times as seldom as it is set to
 QUICK = 2e-4  # seconds; a step that takes less costs more to hand over than to do
 POLL = 0.05  # seconds between looks at the cancel token while steps run
 NOBODY = Context()  # for tools that do not ask
@@ -46,17 +48,32 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-@contextlib.contextmanager
-def _out_of_its_way(steps: int) -> Iterator[None]:
-    """While many steps run, spare the collector their plan, which lasts as long; garbage of tools is collected."""
-    if steps < MANY:
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+class _Seldom:
+    """While runs of many steps last, the collector looks at everything more seldom: it keeps all that they made.
+
+    What is young it looks at as ever, so circles that tools leave behind are still collected.
+    """
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.runs = 0
+        self.before = gc.get_threshold()
+
+    def __enter__(self) -> None:
+        with self.guard:
+            if not self.runs:
+                self.before = gc.get_threshold()
+                gc.set_threshold(*self.before[:2], SELDOM * self.before[2])
+            self.runs += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.guard:
+            self.runs -= 1
+            if not self.runs:
+                gc.set_threshold(*self.before)
+
+
+_seldom = _Seldom()
 
 
 class Cancel:
@@ -193,7 +210,7 @@ class _Job:
         try:
             with _collector_at_rest():
                 ready = self._plan()
-            with _out_of_its_way(len(self.tasks)):
+            with _seldom if len(self.tasks) >= MANY else contextlib.nullcontext():
                 self._loop(ready)
             status = "failed" if self.errors else "done"
             if any(isinstance(error, CancelledError) for error in self.errors.values()):
@@ -348,7 +365,7 @@ class _Job:
         self.executor.backend.adopt(name, outputs, self.again)
         notes = tuple([note for value in outputs.values() for note in getattr(value, "notes", ())])
         told = (name, task.bound.tool.name, task.engine.name, task.reason, cached, seconds, task.seed)
-        self.trace.add(StepDone(*told, Digests(outputs), notes))
+        self.trace.add(StepDone(*told, outputs, notes))
 
     def _fail(self, task: Task, error: StepError) -> None:
         """Record a failure, and that of everything that waits for it."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lego.core.trace import Event, Noted, RunDone, StepDone, StepProgress, Trace
+from lego.core.values import Image
 
 
 def test_listeners_hear_every_event_in_order_and_the_dump_is_json() -> None:
@@ -14,11 +17,14 @@ def test_listeners_hear_every_event_in_order_and_the_dump_is_json() -> None:
     trace = Trace(heard.append)
     trace.add(Noted("turned upright"))
     trace.add(StepProgress("s1", 0.5))
-    trace.add(StepDone("s1", "blur", "embedded", "best", False, 0.1, 3, {"image": "abc"}, ["soft"]))
+    made: dict[str, Any] = {"image": Image(np.zeros((2, 2, 3), np.uint8)), "text": "a cat"}
+    trace.add(StepDone("s1", "blur", "embedded", "best", False, 0.1, 3, made, ["soft"]))
     trace.add(RunDone("done", 0.2))
     assert heard == trace.events
     data = json.loads(trace.json())
     assert [item["event"] for item in data] == ["noted", "step_done", "run_done"]  # progress is for the moment only
+    assert data[1]["outputs"] == {"image": made["image"].digest, "text": "'a cat'"}
+    assert "values" not in data[1]
     assert trace.notes == ["turned upright", "s1: soft"]
     assert [event.step for event in trace.of(StepDone)] == ["s1"]
 

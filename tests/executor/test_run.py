@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -398,3 +399,21 @@ def test_steps_that_were_quick_are_done_where_they_are_asked_for_and_slow_ones_s
     executor.pace[start.nbytes.bit_length()]["x_side"] = 1e-6
     assert me in side_by_side(10), "it was quick"
     assert me not in side_by_side(20), "it has become slow"
+
+
+def test_while_a_long_run_lasts_the_collector_looks_at_everything_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lego.executor.run.MANY", 3)
+    before = gc.get_threshold()
+    during: list[tuple[int, int, int]] = []
+
+    @tool
+    def x_look(image: Image) -> Image:
+        """Look at the collector."""
+        during.append(gc.get_threshold())
+        return image
+
+    for count in (2, 3):
+        steps = tuple(Step(f"s{n}", "x_look", {"image": f"$s{n - 1}" if n else "$image"}) for n in range(count))
+        Executor(cache=Cache(0)).run(Workflow(steps, f"$s{count - 1}"), {"image": Image(np.zeros((2, 2, 3), np.uint8))})
+    assert during == [before] * 2 + [(*before[:2], 10 * before[2])] * 3
+    assert gc.get_threshold() == before
