@@ -33,7 +33,7 @@ class Order:
     key: str
     bound: Bound
     engine: Engine
-    args: Mapping[str, Any]
+    args: dict[str, Any]
     context: Context
 
 
@@ -109,7 +109,7 @@ class Threads:
 
     def make(self, order: Order, pool: Pool | None, stop: Callable[[], None]) -> Climbed:
         """Do a step here and now."""
-        return climb(order.bound, order.engine, dict(order.args), order.context, pool, stop)
+        return climb(order.bound, order.engine, order.args, order.context, pool, stop)
 
     def adopt(self, step: str, outputs: Mapping[str, Any], again: Again) -> None:
         """What is in this process is not lost."""
