@@ -152,3 +152,19 @@ def test_what_lay_on_a_dead_node_is_swept_off() -> None:
     assert shelf.get("a") is None
     assert shelf.get("b")
     assert shelf.used == MB + SMALL
+
+
+def test_steps_that_wait_long_are_late_and_a_worker_books_what_its_trade_takes() -> None:
+    async def work() -> None:
+        crew = team()
+        waiting = [asyncio.ensure_future(crew.take({})) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        waiting.append(asyncio.ensure_future(crew.take({})))
+        await asyncio.sleep(0)
+        assert (crew.late(0.03), crew.late(10)) == (3, 0)
+        for task in waiting:
+            task.cancel()
+
+    run(work())
+    assert Trade("cpu").resources == {"CPU": 1}
+    assert Trade("sam", 0.25, 1000, 7 * MB).resources == {"GPU": 0.25, "memory": 7 * MB}

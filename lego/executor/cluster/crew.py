@@ -28,6 +28,12 @@ class Trade:
     accelerator: int = 0
     memory: int = 0
 
+    @property
+    def resources(self) -> dict[str, float]:
+        """What Ray books for a worker."""
+        kind = {"GPU": self.gpus} if self.gpus else {"CPU": 1.0}
+        return {**kind, "memory": float(self.memory)} if self.memory else kind
+
 
 @dataclass(eq=False)
 class Member:
@@ -75,6 +81,11 @@ class Crew:
         """How many more workers the queue is worth."""
         starting = sum(not member.node for member in self.members)
         return max(0, min(self.waiting - starting, self.most - len(self.members)))
+
+    def late(self, seconds: float) -> int:
+        """Steps that have waited for a worker longer than this."""
+        now = time.monotonic()
+        return sum(now - wish.at > seconds for wish in self._wishes)
 
     async def take(self, near: Mapping[str, int], avoid: str = "") -> Member:
         """Wait for a worker, best one where most of the pixels are.

@@ -11,6 +11,7 @@ step's own, and goes back to who asked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from lego.executor.cluster.worker import Job, Report, Terms, Worker
 TICK = 0.5  # seconds between looks at nodes and crews
 IDLE = 120.0  # seconds without work after which a worker goes, but for the last one of the tools without networks
 STARVED = 3.0  # seconds that a new worker may wait for room before an idle one of another crew makes some
+LATE = 3.0  # seconds that a step waits before nodes are asked for
 GRACE = 3.0  # seconds that a stopped step has to come back before its worker is ended
 ATTEMPTS = 4  # workers that may die of a step on nodes that live on, before the step is held to be the cause
 NO_WORKER = "lego, and what its tools need, must be installed alike on every node"
@@ -73,6 +75,7 @@ class Foreman:
         self._tickets: dict[str, _Ticket] = {}
         self._keys: dict[str, tuple[asyncio.Lock, list[str]]] = {}
         self._resources: dict[str, float] = {}
+        self._room: list[dict[str, float]] | None = None  # what the cluster was last asked to have room for
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio alone would let them be collected while they run
 
@@ -238,16 +241,17 @@ class Foreman:
         return self.crews[trade]
 
     def _grow(self, crew: Crew) -> None:
-        """Start as many workers as the queue is worth; where there is no room, Ray's autoscaler hears of it."""
+        """Start as many workers as the queue is worth and the cluster has room for."""
         import ray
 
         for _ in range(crew.wanted):
             trade = crew.trade
-            options = {"num_cpus": 0 if trade.gpus else 1, "num_gpus": trade.gpus, "memory": trade.memory or None}
-            made = ray.remote(concurrency_groups={"control": 2}, max_restarts=0, **options)(Worker)
-            member = Member(
-                made.options(scheduling_strategy="SPREAD").remote(self.terms, trade.memory, trade.accelerator)
-            )
+            needs = trade.resources
+            made = ray.remote(
+                num_cpus=needs.get("CPU", 0), num_gpus=needs.get("GPU", 0), memory=needs.get("memory"),
+                concurrency_groups={"control": 2}, max_restarts=0, scheduling_strategy="SPREAD",
+            )(Worker)  # fmt: skip
+            member = Member(made.remote(self.terms, trade.memory, trade.accelerator))
             crew.members.append(member)
             task = asyncio.ensure_future(self._welcome(crew, member))
             self._tasks.add(task)
@@ -287,6 +291,25 @@ class Foreman:
             self._shrink()
             for crew in self.crews.values():
                 self._grow(crew)
+            await self._ask_for_room()
+
+    async def _ask_for_room(self) -> None:
+        """Tell Ray's autoscaler what the queues are worth: all workers, and one more for each step that is late.
+
+        A worker that waits for room would tell it of one node at a time. Where there is no autoscaler nobody hears it.
+        """
+        crews = list(self.crews.values())
+        late = [crew.late(LATE) for crew in crews]
+        count = [len(crew.members) + n for crew, n in zip(crews, late, strict=True)] if any(late) else []
+        room = [
+            crew.trade.resources for crew, n in zip(crews, count, strict=False) for _ in range(min(n, self.most or n))
+        ]
+        if room != self._room:
+            from ray.autoscaler.sdk import request_resources
+
+            with contextlib.suppress(Exception):  # the head node is busy: it is asked again at the next look
+                await asyncio.to_thread(request_resources, bundles=room)
+                self._room = room
 
     async def _look_round(self) -> None:
         """See which nodes live; what lay or worked on others is gone."""
