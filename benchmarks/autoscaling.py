@@ -7,33 +7,58 @@ The head node has no processors; nodes of one come and go, four at the most. Ste
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 import lego
 from lego.core.settings import Settings
 from lego.editor import Editor
+from lego.executor.cluster import joining
 from lego.executor.cluster.hands import Ray
-from lego.tools import load_tools
+from lego.executor.cluster.worker import Terms
 
 MOST, STEPS, SECONDS = 4, 40, 2.0
+WORKER_IDLE = 10.0  # seconds after which a worker goes; by default 120
 IDLE = 0.2  # minutes after which Ray ends a node on which nothing runs
-SLEEP = f"""
-import time
-import lego
+
 
 @lego.tool
-def bench_sleep(image: lego.Image, n: int = 0) -> lego.Image:
-    \"\"\"Sleep.\"\"\"
-    time.sleep({SECONDS})
-    return lego.Image(image.pixels)
-"""
+def bench_sleep(image: lego.Image, n: Annotated[int, Field(ge=0, le=999)] = 0) -> lego.Image:
+    """Sleep."""
+    time.sleep(SECONDS)
+    return lego.Image(image.pixels + np.uint8(n))
+
+
+def started() -> Any:
+    """Start a cluster that grows; the wheel lacks the file with which Ray's own tests begin theirs."""
+    from ray.cluster_utils import AutoscalingCluster
+
+    class Cluster(AutoscalingCluster):
+        def _generate_config(self, head: dict[str, Any], kinds: dict[str, Any], **given: Any) -> dict[str, Any]:
+            first = {"resources": head, "node_config": {}, "max_workers": 0}
+            lists = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
+            return {
+                "cluster_name": "made-up", "max_workers": MOST, "idle_timeout_minutes": IDLE, "upscaling_speed": 1.0,
+                "provider": {
+                    "type": "fake_multinode", "use_node_id_as_ip": True, "disable_node_updaters": True,
+                    "disable_launch_config_check": True,
+                },
+                "head_node_type": "ray.head.default", "auth": {}, "docker": {},
+                "available_node_types": {**kinds, "ray.head.default": first}, "file_mounts": {},
+                "cluster_synced_files": [], "file_mounts_sync_continuously": False, "rsync_exclude": [],
+                "rsync_filter": [], **{f"{name}_commands": [] for name in lists},
+            }  # fmt: skip
+
+    node = {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": MOST}
+    cluster = Cluster({"CPU": 0}, {"small": node})
+    cluster.start()
+    return cluster
 
 
 def watch(hands: Ray, start: float, over: threading.Event) -> None:
@@ -51,23 +76,18 @@ def watch(hands: Ray, start: float, over: threading.Event) -> None:
 
 def main() -> None:
     """Send steps, and tell of the nodes until all are gone."""
-    from ray.cluster_utils import AutoscalingCluster
-
-    node = {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": MOST}
-    cluster = AutoscalingCluster({"CPU": 0}, {"small": node}, idle_timeout_minutes=IDLE)
-    cluster.start()
+    cluster = started()
     over = threading.Event()
     try:
         settings = replace(Settings.load({"builder": "rules"}), backend="ray", ray_address="auto")
         editor = Editor("rules", settings=settings)
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "sleep.py").write_text(SLEEP)
-            load_tools(editor.registry, Path(folder) / "sleep.py")
         hands = editor.executor.backend
         assert isinstance(hands, Ray)
+        joining.join("auto")
+        joining.hire(Terms(settings.models_folder), 1 << 28, 0, WORKER_IDLE)
         start = time.monotonic()
         threading.Thread(target=watch, args=(hands, start, over), daemon=True).start()
-        picture = lego.Image(np.zeros((8, 8, 3), np.uint8))
+        picture = lego.Image(np.zeros((1000, 1000, 3), np.uint8))
 
         def one(n: int) -> None:
             step = {"id": "a", "tool": "bench_sleep", "args": {"image": "$image", "n": n}}

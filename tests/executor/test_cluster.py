@@ -35,9 +35,10 @@ from lego.core.workflow import Workflow
 from lego.editor import Editor
 from lego.executor.cluster import foreman as foremen
 from lego.executor.cluster import joining
-from lego.executor.cluster.crew import Trade
+from lego.executor.cluster.crew import Member, Trade
 from lego.executor.cluster.hands import Ray, trade_of
 from lego.executor.cluster.parcels import FarImage, handle_of
+from lego.executor.cluster.shelf import Made
 from lego.executor.cluster.worker import Terms
 from lego.executor.run import Cancel, Executor, Run
 from lego.rl.env import Environment
@@ -422,7 +423,7 @@ def test_a_head_node_that_does_not_answer_for_a_while_is_asked_again(monkeypatch
         return [{"Alive": True, "NodeID": name, "Resources": {"CPU": 1}} for name in "ab"[: 1 + (looks > 3)]]
 
     async def work() -> dict[str, Any]:
-        foreman = foremen.Foreman(Terms(Path()), 1000)
+        foreman = foremen.Foreman(Terms(Path()), 1000, 0, 60)
         assert (await foreman.state())["nodes"] == ["a"]
         while looks < 5:
             await asyncio.sleep(0.01)
@@ -431,3 +432,34 @@ def test_a_head_node_that_does_not_answer_for_a_while_is_asked_again(monkeypatch
     monkeypatch.setattr("ray.nodes", nodes)
     state = asyncio.run(work())
     assert (state["nodes"], state["shelf"]["budget"], state["counts"]["blind"]) == (["a", "b"], 2000, 2)
+
+
+def test_nodes_are_asked_for_when_steps_wait_long_and_let_go_when_nobody_works_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(foremen, "TICK", 0.01)
+    monkeypatch.setattr(foremen, "LATE", 0.05)
+    monkeypatch.setattr(foremen.Foreman, "_grow", lambda self, crew: None)
+    nodes = [{"Alive": True, "NodeID": name, "Resources": {"CPU": 1}} for name in "ab"]
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    asked: list[list[dict[str, float]]] = []
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", lambda bundles: asked.append(bundles))
+
+    async def work() -> None:
+        foreman = foremen.Foreman(Terms(Path()), 10_000, 3, 0.02)
+        await foreman.state()
+        crew = foreman._crew(Trade("cpu"))
+        crew.members = [Member(None, "a")]
+        for name in "ab":
+            foreman.shelf.put(name, Made({}, {}, name, 1.0))
+        waiting = [asyncio.ensure_future(crew.take({})) for _ in range(9)]
+        while len(asked) < 2:
+            await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+        while len(asked) < 3 or foreman.shelf.get("b"):
+            await asyncio.sleep(0.01)
+        assert foreman.shelf.get("a"), "somebody is there, if only to wait"
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+    assert asked == [[], [{"CPU": 1}] * 3, []], "what the crew may have, and nothing once nobody waits"

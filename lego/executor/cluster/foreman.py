@@ -23,8 +23,8 @@ from lego.executor.cluster.shelf import Made, Shelf
 from lego.executor.cluster.worker import Job, Report, Terms, Worker
 
 TICK = 0.5  # seconds between looks at nodes and crews
-IDLE = 120.0  # seconds without work after which a worker goes, but for the last one of the tools without networks
 STARVED = 3.0  # seconds that a new worker may wait for room before an idle one of another crew makes some
+LEFT = 5  # times that long without any worker, after which a node's pixels go, so that it may
 LATE = 3.0  # seconds that a step waits before nodes are asked for
 GRACE = 3.0  # seconds that a stopped step has to come back before its worker is ended
 ATTEMPTS = 4  # workers that may die of a step on nodes that live on, before the step is held to be the cause
@@ -63,10 +63,10 @@ class Foreman:
         terms: for the workers.
         budget: bytes of outputs that are kept for other runs, for each node.
         most: workers of one crew; 0 for as many as the cluster has processors or accelerators.
-        idle: seconds without work after which a worker goes.
+        idle: seconds without work after which a worker goes, but for the last one of the tools without networks.
     """
 
-    def __init__(self, terms: Terms, budget: int, most: int = 0, idle: float = IDLE) -> None:
+    def __init__(self, terms: Terms, budget: int, most: int, idle: float) -> None:
         self.terms, self.budget, self.most, self.idle = terms, budget, most, idle
         self.shelf = Shelf(budget)
         self.crews: dict[Trade, Crew] = {}
@@ -76,6 +76,7 @@ class Foreman:
         self._keys: dict[str, tuple[asyncio.Lock, list[str]]] = {}
         self._resources: dict[str, float] = {}
         self._room: list[dict[str, float]] | None = None  # what the cluster was last asked to have room for
+        self._staffed: dict[str, float] = {}  # when somebody last worked, or could, on a node
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio alone would let them be collected while they run
 
@@ -289,6 +290,7 @@ class Foreman:
             await asyncio.sleep(TICK)
             await self._look_round()
             self._shrink()
+            self._leave()
             for crew in self.crews.values():
                 self._grow(crew)
             await self._ask_for_room()
@@ -351,6 +353,15 @@ class Foreman:
                 if others:
                     _, other, member = min(others, key=lambda found: found[0])
                     self._end(other, member)
+
+    def _leave(self) -> None:
+        """Drop what lies where nobody works any more: as long as a node holds pixels, Ray's autoscaler keeps it."""
+        now = time.monotonic()
+        staffed = {member.node for crew in self.crews.values() for member in crew.members}
+        self._staffed = {node: now if node in staffed else self._staffed.get(node, now) for node in self.alive}
+        left = {node for node, at in self._staffed.items() if now - at > LEFT * self.idle}
+        if left:
+            self.shelf.sweep(self.alive - left)
 
 
 def _faults() -> tuple[type[BaseException], ...]:

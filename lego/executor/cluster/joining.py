@@ -13,6 +13,7 @@ from lego.executor.cluster.worker import Terms
 
 NAMESPACE = "lego"
 FOREMAN = f"foreman-{__version__}"  # programs of another version have one of their own
+IDLE = 120.0  # seconds without work after which a worker goes, but for the last one of the tools without networks
 AT_ONCE = 10_000  # calls that the foreman has open at once: each step of every program is one
 
 
@@ -44,8 +45,8 @@ def join(address: str) -> None:
         raise gone(address) from error
 
 
-def hire(terms: Terms, budget: int, most: int) -> Any:
-    """Return the cluster's foreman; start it, on the head node, if there is none."""
+def hire(terms: Terms, budget: int, most: int, idle: float = IDLE) -> Any:
+    """Return the cluster's foreman; start it, on the head node, if there is none. Arguments as in `Foreman`."""
     import ray
 
     from lego.executor.cluster.foreman import Foreman
@@ -54,7 +55,7 @@ def hire(terms: Terms, budget: int, most: int) -> Any:
         name=FOREMAN, namespace=NAMESPACE, lifetime="detached", get_if_exists=True, num_cpus=0,
         resources={"node:__internal_head__": 0.001}, max_restarts=-1, max_concurrency=AT_ONCE,
     )  # fmt: skip
-    return made.remote(terms, budget, most)
+    return made.remote(terms, budget, most, idle)
 
 
 def gone(address: str) -> SettingsError:
