@@ -35,9 +35,12 @@ class Digests(Mapping[str, str]):
         return repr(dict(self))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """Something that happened; ``at`` is seconds since the epoch."""
+    """Something that happened; ``at`` is seconds since the epoch. Nobody changes one: all listeners get the same.
+
+    That is not enforced, because it would cost every step of every run more than the event itself.
+    """
 
     name: ClassVar[str] = "event"
     at: float = field(default_factory=time.time, kw_only=True)
@@ -47,7 +50,7 @@ class Event:
         return {"event": self.name, **{f.name: getattr(self, f.name) for f in fields(self)}}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunStarted(Event):
     """A run begins: digests of what was given, the seed, versions of everything that matters."""
 
@@ -58,7 +61,7 @@ class RunStarted(Event):
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Planned(Event):
     """A builder wrote a workflow."""
 
@@ -70,7 +73,7 @@ class Planned(Event):
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Noted(Event):
     """A sentence about something that was done on the user's behalf, such as a colour conversion."""
 
@@ -79,7 +82,7 @@ class Noted(Event):
     step: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepStarted(Event):
     """A step begins."""
 
@@ -88,7 +91,7 @@ class StepStarted(Event):
     tool: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepProgress(Event):
     """A step is ``share`` (0..1) done."""
 
@@ -97,7 +100,7 @@ class StepProgress(Event):
     share: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepDone(Event):
     """A step ended well: which engine did it and why, from the cache or not, how long, and what came out, by name.
 
@@ -127,7 +130,7 @@ class StepDone(Event):
         return {**facts, "outputs": dict(Digests(values))}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepFailed(Event):
     """A step failed, or was skipped because one that it needs failed."""
 
@@ -139,7 +142,7 @@ class StepFailed(Event):
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reviewed(Event):
     """A critic judged the result of a round, the first of which is 0.
 
@@ -161,7 +164,7 @@ class Reviewed(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunDone(Event):
     """The run is over: "done", "failed", "cancelled" or "timeout"."""
 

@@ -25,7 +25,7 @@ from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Again, Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
 from lego.executor.spill import MEMORY_BYTES, Spill
-from lego.executor.step import resolve
+from lego.executor.step import resolved
 from lego.executor.tasks import Task, tasks_of
 
 MANY = 10_000  # steps; over the objects of fewer the collector walks in no time
@@ -284,7 +284,7 @@ class _Job:
         self.trace.add(StepStarted(name, task.bound.tool.name))
         task.started = time.monotonic()
         self.running[name] = task
-        values = {key: resolve(value, self._find) for key, value in task.bound.args.items()}
+        values = resolved(task.bound.args, self._find)
         if here:
             self._work(task, values)
         else:
@@ -398,6 +398,8 @@ class _Job:
                 "nothing was saved; run it again",
             )
             ready.clear()
+            return
+        if self.deadline is None and self.step_timeout is None:
             return
         now = time.monotonic()
         if self.deadline is not None and now > self.deadline:

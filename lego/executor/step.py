@@ -20,6 +20,7 @@ from lego.core.workflow import Bound
 
 Outputs = Mapping[str, Any]
 TYPES = {"image": Image, "mask": Mask, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+PARTS = (Ref, list)  # of arguments, that are replaced
 EMPTY = "the mask is empty, so nothing was changed"
 
 
@@ -126,11 +127,15 @@ def _outside_untouched(before: Image, after: Image, mask: Mask) -> Image:
     return Image(pixels, after.alpha, (*after.notes, "the tool changed pixels outside the mask; they were put back"))
 
 
-def resolve(value: Any, find: Callable[[Ref], Any]) -> Any:
-    """Replace references in an argument by their values."""
+def resolved(args: Mapping[str, Any], find: Callable[[Ref], Any]) -> dict[str, Any]:
+    """Return arguments with references, also those in lists, replaced by their values."""
+    return {key: _resolve(value, find) if isinstance(value, PARTS) else value for key, value in args.items()}
+
+
+def _resolve(value: Ref | list[Any], find: Callable[[Ref], Any]) -> Any:
     if isinstance(value, Ref):
         return find(value)
-    return [resolve(item, find) for item in value] if isinstance(value, list) else value
+    return [_resolve(item, find) if isinstance(item, PARTS) else item for item in value]
 
 
 def _part(value: Any, keys: Mapping[str, str], given: Mapping[str, str]) -> Any:
