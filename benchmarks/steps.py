@@ -100,7 +100,8 @@ picture, all of it from the cache; "a leaf" has its last step changed. The bar i
 
 A step of a run of 100,000 costs {ratio["chain"]:.2f} times one of a run of 1,000 in a chain, {ratio["layered"]:.2f}
 times in layers: memory that the processor's caches do not hold any more, and Python's collector, which looks at
-everything a tenth as often while more than 10,000 steps run. There is no recursion, so a chain may be as long as memory allows.
+everything a tenth as often while more than 10,000 steps run. There is no recursion, so a chain may be as long as memory
+allows.
 
 ![time by steps](performance.png)
 
