@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT / "docs" / "photos"
 
 
-def pytest_collection_finish() -> None:
-    """What all the imports made stays until the end: tests that collect garbage need not look at it each time."""
+@pytest.fixture(scope="module", autouse=True)
+def _put_aside() -> None:
+    """What is there before a module stays until the end: who collects garbage in it need not walk over a gigabyte."""
     gc.collect()
     gc.freeze()
 
