@@ -24,7 +24,7 @@ from lego.executor.cluster.worker import Job, Report, Terms, Worker
 
 TICK = 0.5  # seconds between looks at nodes and crews
 STARVED = 3.0  # seconds that a new worker may wait for room before an idle one of another crew makes some
-LEFT = 5  # times that long without any worker, after which a node's pixels go, so that it may
+LEFT = 5  # times `idle` without any worker on a node, after which its pixels go, so that it may
 LATE = 3.0  # seconds that a step waits before nodes are asked for
 GRACE = 3.0  # seconds that a stopped step has to come back before its worker is ended
 ATTEMPTS = 4  # workers that may die of a step on nodes that live on, before the step is held to be the cause
