@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import queue
-import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,56 +22,16 @@ from lego.core.values import Image, Mask
 from lego.core.workflow import Bound, Workflow
 from lego.executor.backends import Again, Backend, Order, Threads
 from lego.executor.cache import Cache, Outputs
+from lego.executor.collector import at_rest, seldom
 from lego.executor.spill import MEMORY_BYTES, Spill
 from lego.executor.step import resolved
 from lego.executor.tasks import Task, tasks_of
 
 MANY = 10_000  # steps; over the objects of fewer the collector walks in no time
-SELDOM = 10  # times as seldom as it is set to
 QUICK = 2e-4  # seconds; a step that takes less costs more to hand over than to do
 POLL = 0.05  # seconds between looks at the cancel token while steps run
 NOBODY = Context()  # for tools that do not ask
 WORTH_TELLING = 0.01  # progress events closer together than this share are left out
-
-
-@contextlib.contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Make many objects and no circles: the collector would walk over all of them, again and again, for nothing."""
-    runs = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if runs:
-            gc.enable()
-
-
-class _Seldom:
-    """While runs of many steps last, the collector looks at everything more seldom: it keeps all that they made.
-
-    What is young it looks at as ever, so circles that tools leave behind are still collected.
-    """
-
-    def __init__(self) -> None:
-        self.guard = threading.Lock()
-        self.runs = 0
-        self.before = gc.get_threshold()
-
-    def __enter__(self) -> None:
-        with self.guard:
-            if not self.runs:
-                self.before = gc.get_threshold()
-                gc.set_threshold(*self.before[:2], SELDOM * self.before[2])
-            self.runs += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self.guard:
-            self.runs -= 1
-            if not self.runs:
-                gc.set_threshold(*self.before)
-
-
-_seldom = _Seldom()
 
 
 class Cancel:
@@ -165,7 +123,7 @@ class Executor:
         """
         kinds = {name: "mask" if isinstance(value, Mask) else "image" for name, value in given.items()}
         told = Trace() if trace is None else trace
-        with _collector_at_rest():
+        with at_rest():
             bound, results = workflow.bind(self.registry, kinds)
             job = _Job(self, bound, results, given, seed, told, cancel or Cancel(), timeout, step_timeout)
 
@@ -208,9 +166,9 @@ class _Job:
     def run(self) -> Run:
         status = "failed"
         try:
-            with _collector_at_rest():
+            with at_rest():
                 ready = self._plan()
-            with _seldom if len(self.tasks) >= MANY else contextlib.nullcontext():
+            with seldom if len(self.tasks) >= MANY else contextlib.nullcontext():
                 self._loop(ready)
             status = "failed" if self.errors else "done"
             if any(isinstance(error, CancelledError) for error in self.errors.values()):

@@ -396,7 +396,7 @@ def test_edits_of_photographs_while_parts_of_the_cluster_are_killed(nodes: Nodes
     """The short form of benchmarks/faults.py: rounds of edits until three kills were among them."""
     kills = 0
     for seed in range(20):
-        log = faults.run(faults.edits(12, seed), nodes, 1.5, seed, lambda text: None)
+        log = faults.run(faults.edits(12, seed), nodes, 4, seed, lambda text: None)
         assert (log.submitted, log.delivered) == (12, 12)
         assert (log.lost, log.doubled, log.wrong) == ([], [], [])
         kills += sum(log.kills.values())
