@@ -236,10 +236,14 @@ def run(work: list[Edit], nodes: Nodes, every: float, seed: int, tell: Callable[
             return
         seen[edit] += 1
         log.delivered += 1
-        steps = Counter(event.step for event in result.trace.of(StepDone))
-        log.again += sum(event.reason.count("done again") for event in result.trace.of(StepDone))
-        if seen[edit] > 1 or max(steps.values()) > 1 or set(steps) != {step.id for step in result.workflow.steps}:
-            log.doubled.append(str(edit))
+        events = list(result.trace.of(StepDone))
+        steps = Counter(event.step for event in events)
+        log.again += sum(event.reason.count("done again") for event in events)
+        untold = {step.id for step in result.workflow.steps} - set(steps)
+        served = any(event.cached for event in events)  # then what came before it is not needed, and may be lost
+        if seen[edit] > 1 or max(steps.values()) > 1 or (untold and not served):
+            log.doubled.append(f"{edit}: {dict(steps)}, without {sorted(untold)}")
+            tell(f"twice: {log.doubled[-1]}")
         if (
             not np.array_equal(pixels, expected[edit].pixels)
             or Image(pixels).digest != Image(expected[edit].pixels).digest
