@@ -65,13 +65,12 @@ def run_items(
                 if isinstance(outcome, BaseException):
                     raise outcome
                 yield outcome
-    except (Exception, GeneratorExit):
+    except BaseException as error:
         work.ended = True
-        for thread in threads:
-            thread.join()
+        if isinstance(error, Exception | GeneratorExit):
+            for thread in threads:
+                thread.join()
         raise
-    finally:
-        work.ended = True
 
 
 class _Work(Generic[T, R]):

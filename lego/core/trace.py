@@ -46,7 +46,7 @@ class Event:
     at: float = field(default_factory=time.time, kw_only=True)
 
     def dump(self) -> dict[str, Any]:
-        """Return the event as plain data, without what came out of a step."""
+        """Return the event as plain data."""
         return {"event": self.name, **{f.name: getattr(self, f.name) for f in fields(self)}}
 
 
@@ -126,8 +126,8 @@ class StepDone(Event):
     def dump(self) -> dict[str, Any]:
         """Return the event as plain data, with digests of what came out."""
         facts = Event.dump(self)
-        values = facts.pop("values")
-        return {**facts, "outputs": dict(Digests(values))}
+        del facts["values"]
+        return {**facts, "outputs": dict(self.outputs)}
 
 
 @dataclass(slots=True)

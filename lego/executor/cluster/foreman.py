@@ -235,11 +235,13 @@ class Foreman:
 
     def _crew(self, trade: Trade) -> Crew:
         if trade not in self.crews:
-            kind = "GPU" if trade.gpus else "CPU"
-            each = trade.gpus or 1.0
-            most = max(1, self.most or int(self._resources.get(kind, 0) / each))
-            self.crews[trade] = Crew(trade, most, self._grow)
+            self.crews[trade] = Crew(trade, self._most(trade), self._grow)
         return self.crews[trade]
+
+    def _most(self, trade: Trade) -> int:
+        """How many workers of a trade there may be: what is set, else what the cluster has room for."""
+        kind = "GPU" if trade.gpus else "CPU"
+        return max(1, self.most or int(self._resources.get(kind, 0) / trade.resources[kind]))
 
     def _grow(self, crew: Crew) -> None:
         """Start as many workers as the queue is worth and the cluster has room for."""
@@ -300,12 +302,11 @@ class Foreman:
 
         A worker that waits for room would tell it of one node at a time. Where there is no autoscaler nobody hears it.
         """
-        crews = list(self.crews.values())
-        late = [crew.late(LATE) for crew in crews]
-        count = [len(crew.members) + n for crew, n in zip(crews, late, strict=True)] if any(late) else []
-        room = [
-            crew.trade.resources for crew, n in zip(crews, count, strict=False) for _ in range(min(n, self.most or n))
-        ]
+        room: list[dict[str, float]] = []
+        if any(crew.late(LATE) for crew in self.crews.values()):
+            for crew in self.crews.values():
+                count = len(crew.members) + crew.late(LATE)
+                room += [crew.trade.resources] * min(count, self.most or count)
         if room != self._room:
             from ray.autoscaler.sdk import request_resources
 
@@ -331,8 +332,7 @@ class Foreman:
             self.counts["nodes_lost"] += len(gone)
             self.shelf.sweep(self.alive)
         for crew in self.crews.values():
-            kind = "GPU" if crew.trade.gpus else "CPU"
-            crew.most = max(1, self.most or int(self._resources.get(kind, 0) / (crew.trade.gpus or 1.0)))
+            crew.most = self._most(crew.trade)
             for member in [m for m in crew.members if m.node in gone and not m.busy]:
                 self._end(crew, member)  # who is busy there is heard of by who waits for the step
 
