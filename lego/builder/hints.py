@@ -1,8 +1,10 @@
 """Hints: which tools a passage of an instruction may be about, by its letters alone.
 
-A linear model over hashed n-grams of letters, as fastText has it (arXiv 1607.01759). Of the ways to ask that it never
-saw it names the tool in 84 of 100; a network of a few million parameters that is trained from scratch on the same
-phrasings generalises less from letters, but knows what surrounds them. So its prompt shows the hints, and it decides.
+Texts become vectors, the sum of one for each of their hashed n-grams of letters, as fastText has it (arXiv 1607.01759).
+A tool that is known by heart has a vector of its own, one that was never seen before that of its card's text, and a
+passage is about the tools whose vectors are near to its own (StarSpace, arXiv 1709.03856). A network of a few million
+parameters that is trained from scratch on the same phrasings generalises less from letters, but knows what surrounds
+them. So its prompt shows the hints, and it decides.
 
 In training a hint must be as good as it will be later. Therefore the file of a checkpoint under training holds one
 model for each fold of the phrasings too, which has not seen that fold (`lego.rl.hinting`).
@@ -10,11 +12,12 @@ model for each fold of the phrasings too, which has not seen that fold (`lego.rl
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +28,8 @@ from lego.builder.words import Word
 from lego.core.codec import write_whole
 
 FILE = "hints.npz"
-ARRAYS = ("weights", "scale", "bias")  # in it, those of `Linear`, one a model
-BUCKETS = 1 << 15  # of n-grams
+ARRAYS = ("weights", "scale", "tools", "bias", "card")  # in it, those of `Encoder`, one a model
+BUCKETS, WIDTH = 1 << 15, 96  # of n-grams; numbers of a vector
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
 LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
 WORD = re.compile(r"[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]+|[0%°#:]|\"\"")
@@ -39,35 +42,58 @@ BREAK = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Linear:
+@dataclass(frozen=True, eq=False)
+class Encoder:
     """One model.
 
     Attributes:
-        weights: BUCKETS x tools, in steps of ``scale``.
-        scale, bias: one a tool.
+        weights: of the n-grams, BUCKETS x WIDTH, in steps of ``scale``.
+        scale: WIDTH.
+        tools: a vector for each tool known by heart, as long as its likelihood is sharp; tools x WIDTH.
+        bias: one a tool.
+        card: how sharp the likelihood of a card is, and its bias.
     """
 
     weights: NDArray[np.int8]
     scale: NDArray[np.float32]
+    tools: NDArray[np.float32]
     bias: NDArray[np.float32]
+    card: NDArray[np.float32]
 
-    def shares(self, text: str) -> NDArray[np.float32]:
-        """Return how likely the text is about each tool; they sum to 1."""
-        found = buckets(text)
-        scores = self.weights[found].sum(0, dtype=np.int32) * self.scale / max(1, len(found)) ** 0.5 + self.bias
+    def vector(self, text: str) -> NDArray[np.float32]:
+        """Return the vector of a text, of length 1; of one without letters, 0."""
+        found = self.weights[buckets(text)].sum(0, dtype=np.int32) * self.scale
+        return np.asarray(found / max(float(np.linalg.norm(found)), 1e-9), np.float32)
+
+    def scores(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
+        """Return for each tool, then for each text of a card, a logarithm of how likely the text is about it."""
+        own = self.vector(text)
+        sharp, bias = self.card
+        others = [sharp * float(_kept(self, card) @ own) + bias for card in cards]
+        return np.concatenate([self.tools @ own + self.bias, np.array(others, np.float32)])
+
+    def shares(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
+        """Return how likely the text is about each tool, then each card; they sum to 1."""
+        scores = self.scores(text, cards)
         powers = np.exp(scores - scores.max())
         shares: NDArray[np.float32] = powers / powers.sum()
         return shares
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def _kept(encoder: Encoder, card: str) -> NDArray[np.float32]:
+    """The vector of a card, which is asked for again and again."""
+    return encoder.vector(card)
+
+
 @dataclass(frozen=True)
 class Passage:
-    """A part of an instruction: the numbers of its first and last word, and the tools that it may be about."""
+    """A part of an instruction: the numbers of its first and last word, and the tools and cards it may be about."""
 
     first: int
     last: int
     tools: tuple[str, ...]
+    cards: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,12 +103,12 @@ class Hints:
     Attributes:
         tools: their names; "" stands for nothing that a tool here could do.
         whole: learned from all phrasings.
-        folds: each learned from all phrasings but one fold's; empty once training is over.
+        folds: each learned from all phrasings and made-up tools but one fold's; empty once training is over.
     """
 
     tools: tuple[str, ...]
-    whole: Linear
-    folds: tuple[Linear, ...] = ()
+    whole: Encoder
+    folds: tuple[Encoder, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Hints:
@@ -93,49 +119,78 @@ class Hints:
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
-                tools, arrays = data["tools"].tolist(), [data[name] for name in ARRAYS]
+                tools, arrays = data["names"].tolist(), [data[name] for name in ARRAYS]
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise ValueError(f"{path.name} is broken: {error}") from None
-        parts = [Linear(*part) for part in zip(*arrays, strict=True)]
-        if not parts or any(part.weights.shape != (BUCKETS, len(tools)) for part in parts):
+        parts = [Encoder(*part) for part in zip(*arrays, strict=True)]
+        sizes = {(part.weights.shape, part.tools.shape) for part in parts}
+        if sizes != {((BUCKETS, WIDTH), (len(tools), WIDTH))}:
             raise ValueError(f"{path.name} is of another size")
         return cls(tuple(tools), parts[0], tuple(parts[1:]))
 
     def save(self, path: Path) -> None:
         """Write the file of a checkpoint, whole or not at all."""
-        weights, scale, bias = (np.stack([getattr(p, name) for p in (self.whole, *self.folds)]) for name in ARRAYS)
+        weights, scale, tools, bias, card = (
+            np.stack([getattr(part, name) for part in (self.whole, *self.folds)]) for name in ARRAYS
+        )
         file = io.BytesIO()
-        np.savez_compressed(file, tools=np.array(self.tools), weights=weights, scale=scale, bias=bias)
+        names = np.array(self.tools)
+        np.savez_compressed(file, names=names, weights=weights, scale=scale, tools=tools, bias=bias, card=card)
         write_whole(path, file.getvalue())
 
-    def passages(self, instruction: str, words: Sequence[Word], fold: int | None = None) -> list[Passage]:
-        """Return the passages of an instruction, with the tools that each may be about.
+    def passages(
+        self, instruction: str, words: Sequence[Word], fold: int | None = None, cards: Sequence[str] = ()
+    ) -> list[Passage]:
+        """Return the passages of an instruction, with the tools and cards that each may be about.
 
         Args:
             fold: of the training's phrasings that the instruction was made of, if it was.
+            cards: their texts.
         """
         model = self._model(fold)
         found: list[tuple[int, int, NDArray[np.float32]]] = []
         for first, last in _cut(instruction, words):
-            shares = model.shares(letters(instruction, words[first : last + 1]))
+            shares = model.shares(letters(instruction, words[first : last + 1]), cards)
             if found:  # "black and white" is one passage: together it says more than its halves
-                joined = model.shares(letters(instruction, words[found[-1][0] : last + 1]))
+                joined = model.shares(letters(instruction, words[found[-1][0] : last + 1]), cards)
                 if joined.max() > max(found[-1][2].max(), shares.max()):
                     first, shares = found.pop()[0], joined
             found.append((first, last, shares))
-        return [Passage(first, last, self._likely(shares)) for first, last, shares in found]
+        return [Passage(first, last, *self._likely(shares)) for first, last, shares in found]
 
-    def odds(self, text: str, fold: int | None = None) -> dict[str, float]:
-        """Return for each tool the logarithm of how likely the text is about it, `LOWEST` at least."""
-        shares = np.log(np.maximum(self._model(fold).shares(text), LOWEST))
-        return {name: float(share) for name, share in zip(self.tools, shares, strict=True) if name}
+    def rivalry(
+        self,
+        instruction: str,
+        words: Sequence[Word],
+        fold: int | None,
+        cards: Sequence[str],
+        known: Collection[str],
+    ) -> list[float]:
+        """Return for each card how likely some passage is about it, were there no tools but it and those ``known``."""
+        model = self._model(fold)
+        there = np.array([name in known or not name for name in self.tools])
+        most = [0.0] * len(cards)
+        for passage in self.passages(instruction, words, fold, cards):
+            scores = model.scores(letters(instruction, words[passage.first : passage.last + 1]), cards)
+            rest = np.logaddexp.reduce(scores[: len(self.tools)][there])
+            alone = 1 / (1 + np.exp(rest - scores[len(self.tools) :]))
+            most = [max(old, float(new)) for old, new in zip(most, alone, strict=True)]
+        return most
 
-    def _model(self, fold: int | None) -> Linear:
+    def odds(
+        self, text: str, fold: int | None = None, cards: Sequence[str] = ()
+    ) -> tuple[dict[str, float], list[float]]:
+        """Return the logarithm of how likely the text is about each tool and each card, `LOWEST` at least."""
+        shares = [float(share) for share in np.log(np.maximum(self._model(fold).shares(text, cards), LOWEST))]
+        return {name: share for name, share in zip(self.tools, shares, strict=False) if name}, shares[len(self.tools) :]
+
+    def _model(self, fold: int | None) -> Encoder:
         return self.folds[fold % len(self.folds)] if fold is not None and self.folds else self.whole
 
-    def _likely(self, shares: NDArray[np.float32]) -> tuple[str, ...]:
-        order = np.argsort(-shares, kind="stable")[:MOST]
-        return tuple(self.tools[n] for n in order if shares[n] >= LEAST)
+    def _likely(self, shares: NDArray[np.float32]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        order = [n for n in np.argsort(-shares, kind="stable")[:MOST] if shares[n] >= LEAST]
+        known = len(self.tools)
+        return tuple(self.tools[n] for n in order if n < known), tuple(int(n) - known for n in order if n >= known)
 
 
 def letters(instruction: str, words: Sequence[Word]) -> str:
@@ -162,6 +217,7 @@ def grams(text: str) -> set[str]:
     return found
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def buckets(text: str) -> NDArray[np.int64]:
     """Return the numbers of a text's n-grams, each once."""
     return np.array(sorted({zlib.crc32(gram.encode()) % BUCKETS for gram in grams(text)}), np.int64)

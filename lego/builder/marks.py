@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lego.builder.hints import Hints, Passage, letters
+from lego.builder.hints import Hints, letters
 from lego.builder.prompt import Lean
-from lego.builder.rank import Index, card, grams, index_of
+from lego.builder.rank import card, index_of
 from lego.builder.spelling import SLOTS
 from lego.builder.words import Word
 from lego.core.registry import Tool
@@ -21,8 +21,7 @@ from lego.core.registry import Tool
 PART = re.compile(r"[^\W_]+")
 STEM, SHARED = 3, 0.7  # letters, and share of the longer word, that two words of one stem have in common at least
 NAMED = 0.5  # share of a name's words that have to be said
-RIVALS = 0.6  # on validation phrasings: keeps 82 of 100 cards that are asked for, and 6 of others
-SHARE, NEAR, FAR = 0.1, -1.0, -3.0  # of a passage's grams that a card has, and what is added if it has more, or less
+RIVALS = 0.3  # how likely a card has to be: on validation tasks keeps 91 of 100 that are asked for, 29 of others
 Tooling = Tool[..., Any]
 
 
@@ -34,11 +33,10 @@ def nearest(
     new: Sequence[Tooling],
     known: Sequence[Tooling],
 ) -> tuple[Tooling, ...]:
-    """Return the tools that need a card and may be meant, those that share most letters with the instruction first.
+    """Return the tools that need a card and may be meant, the likeliest first; without hints all, by their letters.
 
     A network that was trained on cards of which most are asked for takes them too readily. So those are left out that
-    share with no passage of the words `RIVALS` times as much as the nearest of the tools known by heart does; in
-    training none is, because its answers ask for what is shown.
+    hardly rival the known tools, as likely as `RIVALS` in no passage of the words.
 
     Args:
         fold: of an instruction of the training's phrasings.
@@ -46,17 +44,13 @@ def nearest(
     """
     if not new:
         return ()
-    scores = index_of(tuple(new)).rank(instruction)
-    order = sorted(range(len(new)), key=lambda n: -scores[n])
-    if hints is None or fold is not None or not known:
-        return tuple(new[n] for n in order)
-    rank = index_of((*new, *known)).rank
-    meant: set[int] = set()
-    for passage in hints.passages(instruction, words):
-        shared = rank(letters(instruction, words[passage.first : passage.last + 1]))
-        enough = RIVALS * max(shared[len(new) :])
-        meant |= {n for n in order if shared[n] and shared[n] >= enough}
-    return tuple(new[n] for n in order if n in meant)
+    if hints is None:
+        likely, least = index_of(tuple(new)).rank(instruction), 0.0
+    else:
+        texts, names = [card(tool) for tool in new], {tool.name for tool in known}
+        likely, least = hints.rivalry(instruction, words, fold, texts, names), RIVALS if known else 0.0
+    order = sorted(range(len(new)), key=lambda n: -likely[n])
+    return tuple(new[n] for n in order if likely[n] >= least)
 
 
 def marks(
@@ -74,13 +68,13 @@ def marks(
         tools: on offer, by their tokens; cards are called ``<t_0>``, ``<t_1>``, ...
         params: gives of each of them the tokens of its parameters by name.
     """
-    passages = hints.passages(instruction, words, fold)
-    cards = _nearest(passages, instruction, words, {token: tools[token] for token in tools if token.startswith("<t_")})
+    cards = [token for token in tools if token.startswith("<t_")]
+    passages = hints.passages(instruction, words, fold, [card(tools[token]) for token in cards])
     found: dict[int, list[str]] = {}
     for passage in passages:
         said = [word.text if word.kind == "word" else "" for word in words[passage.first : passage.last + 1]]
         hinted = [f"<T:{name}>" if name else "<none>" for name in passage.tools]
-        near = [token for token, last in cards.items() if last == passage.last]
+        near = [cards[number] for number in passage.cards]
         for token in (token for token in (*hinted, *near) if token in tools):
             for place, own in _named(said, tools[token], params(token), token in near):
                 mark = "".join([token] * (token in near) + own)
@@ -93,34 +87,19 @@ def marks(
 def lean(hints: Hints, instruction: str, words: Sequence[Word], fold: int | None, tools: Mapping[str, Tooling]) -> Lean:
     """Return what is added to the logits of tools once an answer has said which words ask for one; see `Form.lean`.
 
-    Of tools known by heart the hints know how likely the words are about them. Of a card nobody knows; one that shares
-    hardly a letter with the words is seldom meant. Arguments as in `marks`.
+    It is how likely the words are about each of them, by the hints. Arguments as in `marks`.
     """
-    cards = {token: set(grams(card(tool))) for token, tool in tools.items() if token.startswith("<t_")}
+    tokens = [token for token in tools if token.startswith("<t_")]
+    cards = [card(tools[token]) for token in tokens]
 
     def add(last: Sequence[str]) -> dict[str, float]:
         if list(last[-3:-2]) != ["<at>"]:
             return {}
         first, end = (int(token[3:-1]) for token in last[-2:])
-        text = letters(instruction, words[first : end + 1])
-        said = set(grams(text))
-        near = {token: len(said & own) > SHARE * len(said) for token, own in cards.items()}
-        odds = {f"<T:{tool}>": more for tool, more in hints.odds(text, fold).items()}
-        return odds | {token: NEAR if shared else FAR for token, shared in near.items()}
+        known, new = hints.odds(letters(instruction, words[first : end + 1]), fold, cards)
+        return {f"<T:{tool}>": more for tool, more in known.items()} | dict(zip(tokens, new, strict=True))
 
     return add
-
-
-def _nearest(
-    passages: Sequence[Passage], instruction: str, words: Sequence[Word], cards: Mapping[str, Tooling]
-) -> dict[str, int]:
-    """For each card the last word of the passage that shares most letters with it, if one does."""
-    if not cards or not passages:
-        return {}
-    index = Index([card(tool) for tool in cards.values()])
-    scores = [(p.last, index.rank(letters(instruction, words[p.first : p.last + 1]))) for p in passages]
-    best = {token: max((own[n], -last) for last, own in scores) for n, token in enumerate(cards)}
-    return {token: -last for token, (score, last) in best.items() if score > 0}
 
 
 def _named(said: Sequence[str], tool: Tooling, params: Mapping[str, str], is_card: bool) -> list[tuple[int, list[str]]]:

@@ -152,12 +152,13 @@ class _Maker:
         return None
 
     def _made(self, random: Random, language: str, cards: Sequence[phrasings.Card], wanted: bool) -> Task:
-        fold = random.choice(self.folds)  # one for all wishes of a task
+        fold = random.choice(self.folds)
+        fold = self._fold(cards[0].text) if cards else fold  # one for all wishes and cards of a task
         drawn = random.random() < DRAWN
         count = 1 if drawn or self.plain else random.choice(CLAUSES)
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
-        invented = {card.name: _tool(card, language) for card in cards}
+        invented = {card.name: tool(card, language) for card in cards}
         tools = {**self.tools, **invented}
         scene = random.randrange(pictures.STORE)
         spot = pictures.spot(scene, random) if random.random() < SPOT and not self.blind else None
@@ -214,7 +215,10 @@ class _Maker:
         return tuple(tool for tool in self.registry if tool.name not in lost - keep)
 
     def _invented(self, random: Random) -> list[phrasings.Card]:
-        return random.sample(self.cards, min(len(self.cards), random.choice((1, 1, 2, 3, 4))))
+        """Some made-up tools, of one fold."""
+        count = len(self.folds) * random.choice((1, 1, 2, 3, 4))
+        found = random.sample(self.cards, min(len(self.cards), count))
+        return [card for card in found if self._fold(card.text) == self._fold(found[0].text)]
 
     def _declined(self, random: Random, language: str) -> Task | None:
         lines = [line for line in phrasings.lines("decline", self.words) if phrasings.language_of(line) == language]
@@ -225,9 +229,10 @@ class _Maker:
         if "{" in text:
             return None
         more = random.random() < INVENTED and not self.shown
-        cards = [_tool(card, language) for card in self._invented(random)] if more else []
-        offered = (*self.registry, *cards)
-        request = Request(pictures.any_of(random), _cased(random, text), offered, fold=self._fold(line))
+        fold = self._fold(line)
+        cards = [card for card in self._invented(random) if self._fold(card.text) == fold] if more else []
+        offered = (*self.registry, *(tool(card, language) for card in cards))
+        request = Request(pictures.any_of(random), _cased(random, text), offered, fold=fold)
         return Task(request, None, language, source=(line,))
 
 
@@ -246,7 +251,8 @@ def _second(tool: Tool[..., Any]) -> bool:
 
 
 @functools.cache
-def _tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
+def tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
+    """Return a made-up tool, its sentence in Chinese if that is asked for and there is one."""
     if language == "zh" and card.chinese:
         name, _, rest = card.text.partition("]")
         bar = rest.find("|")

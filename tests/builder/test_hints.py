@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lego.builder.hints import BUCKETS, FILE, Hints, Linear, buckets, grams, letters
+from lego.builder.hints import BUCKETS, FILE, LOWEST, WIDTH, Encoder, Hints, buckets, grams, letters
 from lego.builder.prompt import form_of
 from lego.builder.words import words_of
 from lego.core.errors import SettingsError
@@ -16,17 +16,21 @@ from lego.core.errors import SettingsError
 TOOLS = ("crop", "black_and_white", "blur")
 
 
-def linear(**said: str) -> Linear:
-    """A model that knows some words: each tool has weight on the n-grams of its words."""
-    weights = np.zeros((BUCKETS, len(TOOLS)), np.int8)
-    for tool, text in said.items():
-        weights[buckets(text), TOOLS.index(tool)] = 100
-    return Linear(weights, np.full(len(TOOLS), 0.05, np.float32), np.zeros(len(TOOLS), np.float32))
+def encoder(**said: str) -> Encoder:
+    """A model that knows some words: they lie on the axis of their tool, black or white alone between two."""
+    weights = np.zeros((BUCKETS, WIDTH), np.int8)
+    weights[:, -1] = 30
+    for number, tool in enumerate(TOOLS):
+        weights[buckets(said.get(tool, "")), number] = 100
+    weights[buckets("black")] = weights[buckets("white")] = [90] * 2 + [0] * (WIDTH - 2)
+    tools = 10 * np.eye(len(TOOLS), WIDTH, dtype=np.float32)
+    flat = np.zeros(len(TOOLS), np.float32)
+    return Encoder(weights, np.full(WIDTH, 0.05, np.float32), tools, flat, np.array([10, 0], np.float32))
 
 
 @pytest.fixture
 def hints() -> Hints:
-    return Hints(TOOLS, linear(crop="crop 裁剪", black_and_white="black and white 黑白", blur="blur 模糊"))
+    return Hints(TOOLS, encoder(crop="crop 裁剪", black_and_white="make black and white 黑白", blur="blur blurry 模糊"))
 
 
 def passages(hints: Hints, text: str, fold: int | None = None) -> list[tuple[str, str]]:
@@ -74,15 +78,42 @@ def test_only_likely_tools_are_named_likeliest_first(hints: Hints) -> None:
 
 
 def test_a_task_of_a_fold_gets_hints_that_never_saw_the_fold(hints: Hints) -> None:
-    held = Hints(TOOLS, hints.whole, (linear(crop="blur"), linear(black_and_white="blur")))
+    held = Hints(TOOLS, hints.whole, (encoder(crop="blur"), encoder(black_and_white="blur")))
     assert passages(held, "blur") == [("blur", "blur")]
     assert passages(held, "blur", 0) == [("blur", "crop")]
     assert passages(held, "blur", 1) == [("blur", "black_and_white")]
     assert passages(hints, "blur", 1) == [("blur", "blur")]  # training is over: there is but one
 
 
+def test_a_card_is_named_where_the_words_are_near_to_its_text(hints: Hints) -> None:
+    text = "blur it, then crop the sky"
+    first, second = hints.passages(text, words_of(text), None, ["sharpen", "crop tightly"])
+    assert (first.tools[0], first.cards) == ("blur", ())
+    assert second.cards == (1,)
+    assert hints.passages(text, words_of(text))[1].tools[0] == "crop"
+
+
+def test_a_card_rivals_only_the_tools_that_are_on_offer(hints: Hints) -> None:
+    def likely(text: str, known: tuple[str, ...]) -> list[float]:
+        return hints.rivalry(text, words_of(text), None, ["crop tightly", "sharpen"], known)
+
+    there, gone = likely("crop the sky", TOOLS), likely("crop the sky", ("blur",))
+    assert there[0] > there[1]
+    assert there[0] < gone[0] > 0.5
+    assert likely("", TOOLS) == [0, 0]
+    both = likely("blur it, then crop the sky", ("blur",))
+    assert both[0] == pytest.approx(gone[0], abs=0.2)  # the passage that it is nearest to counts
+
+
+def test_odds_are_of_all_tools_and_cards_and_have_a_floor(hints: Hints) -> None:
+    known, cards = hints.odds("crop", None, ["crop", "blur"])
+    assert set(known) == set(TOOLS)
+    assert cards[0] == pytest.approx(known["crop"], abs=0.5)
+    assert cards[1] == known["blur"] == pytest.approx(np.log(LOWEST))
+
+
 def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:
-    held = Hints(TOOLS, hints.whole, (linear(crop="blur"),))
+    held = Hints(TOOLS, hints.whole, (encoder(crop="blur"),))
     held.save(tmp_path / FILE)
     found = Hints.load(tmp_path / FILE)
     assert found.tools == TOOLS

@@ -14,8 +14,9 @@ from tokenizers import Tokenizer, decoders, models
 from lego.builder.base import Request
 from lego.builder.calls import Call, thought_of, workflow_of
 from lego.builder.constraint import Constraint
-from lego.builder.hints import Hints, Linear, Passage
+from lego.builder.hints import Encoder, Hints, Passage
 from lego.builder.pointing import Pointing, Vocabulary
+from lego.builder.rank import card as text_of
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
@@ -220,19 +221,23 @@ def test_what_is_not_on_offer_cannot_be_said() -> None:
 
 
 class Known(Hints):
-    """Hints that are set: for two passages of a task of fold 3."""
+    """Hints that are set: for two passages of a task of fold 3; the second is about any card on offer."""
 
-    def odds(self, text: str, fold: int | None = None) -> dict[str, float]:
-        return {"crop": -0.5, text: float(fold or 0)}
+    def odds(self, text: str, fold: int | None = None, cards: Any = ()) -> tuple[dict[str, float], list[float]]:
+        return {"crop": -0.5, text: float(fold or 0)}, [-2.0 - len(card) for card in cards]
 
-    def passages(self, instruction: str, words: Any, fold: int | None = None) -> Any:
+    def rivalry(self, instruction: str, words: Any, fold: int | None, cards: Any, known: Any) -> list[float]:
+        return [1.0 if "rain" in instruction else 0.0 for _ in cards]
+
+    def passages(self, instruction: str, words: Any, fold: int | None = None, cards: Any = ()) -> Any:
         assert fold == 3
-        return [Passage(0, 2, ("exposure", "")), Passage(4, 5, ())]
+        return [Passage(0, 2, ("exposure", "")), Passage(4, 5, (), tuple(range(len(cards))))]
 
 
 def hinting() -> Pointing:
     nothing = np.zeros(0, np.float32)
-    return Pointing(Vocabulary.of(registry).tools, Known((), Linear(np.zeros((0, 0), np.int8), nothing, nothing)))
+    encoder = Encoder(np.zeros((0, 0), np.int8), nothing, np.zeros((0, 0), np.float32), nothing, nothing)
+    return Pointing(Vocabulary.of(registry).tools, Known((), encoder))
 
 
 def test_hints_stand_behind_the_passage_that_they_are_for() -> None:
@@ -241,12 +246,12 @@ def test_hints_stand_behind_the_passage_that_they_are_for() -> None:
     assert hinting().prompt(asked).endswith(found)
 
 
-def test_a_card_is_hinted_at_where_it_shares_most_letters() -> None:
+def test_a_card_is_shown_and_hinted_at_where_it_may_be_meant() -> None:
     asked = replace(request("make it brighter, add rain", RAIN), fold=3)
     found = "<user>make<w_0>it<w_1>brighter<w_2><T:exposure><none>,<w_3>add<w_4>rain<w_5><t_0><asst>"
     assert hinting().prompt(asked).endswith(found)
     asked = replace(request("big fluffy sky, 天空", RAIN), fold=3)
-    assert "<t_0>" not in hinting().prompt(asked).partition("<user>")[2]
+    assert "<t_0>" not in hinting().prompt(asked)
 
 
 def test_the_hints_lean_on_the_tool_that_is_chosen_for_some_words() -> None:
@@ -256,10 +261,9 @@ def test_the_hints_lean_on_the_tool_that_is_chosen_for_some_words() -> None:
     assert lean(["<on>", "<w_4>", "<w_5>"]) == lean(["<w_4>"]) == lean([]) == {}
     assert Pointing(Vocabulary.of(registry).tools).lean(request("crop it")) is None
     asked = replace(request("make it brighter, let it rain", RAIN), fold=3)
-    near, far = hinting().lean(asked), hinting().lean(replace(asked, instruction="make it brighter, 旋转"))
-    assert near is not None
-    assert far is not None
-    assert near(["<at>", "<w_4>", "<w_6>"])["<t_0>"] > far(["<at>", "<w_4>", "<w_5>"])["<t_0>"]
+    lean = hinting().lean(asked)
+    assert lean is not None
+    assert lean(["<at>", "<w_4>", "<w_6>"])["<t_0>"] == -2.0 - len(text_of(RAIN))
 
 
 def test_doing_nothing_is_said_by_a_token_where_the_checkpoint_has_it() -> None:

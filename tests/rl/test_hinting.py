@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from lego.builder.hints import Hints, letters
+from lego.builder.rank import card as text_of
 from lego.builder.words import words_of
 from lego.core.registry import registry
-from lego.rl import hinting, phrasings
+from lego.rl import hinting, instructions, phrasings
 from lego.rl.clauses import Setting, fill
-from lego.rl.phrasings import FOLDS, Phrasing, fold_of
+from lego.rl.phrasings import FOLDS, Phrasing, belongs, fold_of
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,32 @@ def test_the_same_seed_teaches_the_same() -> None:
     one, two = (hinting.teach(registry, seed=4, share=0.01) for _ in range(2))
     assert np.array_equal(one.whole.weights, two.whole.weights)
     assert not np.array_equal(one.whole.weights, one.folds[0].weights)
+
+
+def test_words_are_nearest_to_the_card_that_they_ask_for_though_it_was_never_seen(hints: Hints) -> None:
+    cards = [card for card in phrasings.of_cards() if belongs(card.text, "val")]
+    random, right, count = Random(5), 0, 0
+    for number, card in enumerate(cards):
+        said = next((p.text for p in card.phrasings if p.language == "en" and "{" not in p.text), card.name)
+        others = random.sample(cards[:number] + cards[number + 1 :], 3)
+        texts = [text_of(instructions.tool(one, "en")) for one in (card, *others)]
+        likely = hints.whole.scores(said, texts)[len(hints.tools) :]
+        right, count = right + (likely.argmax() == 0), count + 1
+    assert right > 0.6 * count  # by chance a quarter; the whole training reaches .9
+
+
+def test_cards_of_a_fold_are_as_likely_as_they_are_right(hints: Hints) -> None:
+    assert {float(part.card[1]) for part in hints.folds} == {float(hints.whole.card[1])}
+    random, likely = Random(6), []
+    cards = [card for card in phrasings.of_cards() if belongs(card.text, "train")]
+    for fold, model in enumerate(hints.folds):
+        own = [card for card in cards if fold_of(card.text) == fold]
+        for card in random.sample(own, 40):
+            text = text_of(instructions.tool(card, "en"))
+            asking = next(p.text for p in card.phrasings if p.language == "en")
+            other = random.choice([one for one in own if one is not card])
+            stranger = text_of(instructions.tool(other, "en"))
+            likely.append([model.shares(asking, [shown])[-1] for shown in (text, stranger)])
+    asked, not_asked = np.mean(likely, axis=0)
+    assert asked > 2 * not_asked
+    assert asked > 0.4
