@@ -113,7 +113,7 @@ def _filled(phrasing: Phrasing, tools: dict[str, Tool[..., Any]], random: Random
 
 
 def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: int, without: int | None) -> Encoder:
-    """One pass over the wishes for known tools, but for those of a fold, with as many for made-up ones among them.
+    """One pass over the wishes for known tools, but for those of a fold, with half as many for made-up ones among them.
 
     Each wish is to be nearest to what it asks for, of all known tools and of the cards in the step; softmax
     cross-entropy, shared out where several tools are meant.
