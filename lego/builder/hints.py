@@ -74,10 +74,13 @@ class Encoder:
 
     def shares(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return how likely the text is about each tool, then each card; they sum to 1."""
-        scores = self.scores(text, cards)
-        powers = np.exp(scores - scores.max())
-        shares: NDArray[np.float32] = powers / powers.sum()
-        return shares
+        return _shares(self.scores(text, cards))
+
+
+def _shares(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(scores - scores.max())
+    shares: NDArray[np.float32] = powers / powers.sum()
+    return shares
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -167,22 +170,32 @@ class Hints:
         known: Collection[str],
     ) -> list[float]:
         """Return for each card how likely some passage is about it, were there no tools but it and those ``known``."""
-        model = self._model(fold)
-        there = np.array([name in known or not name for name in self.tools])
         most = [0.0] * len(cards)
         for passage in self.passages(instruction, words, fold, cards):
-            scores = model.scores(letters(instruction, words[passage.first : passage.last + 1]), cards)
-            rest = np.logaddexp.reduce(scores[: len(self.tools)][there])
+            text = letters(instruction, words[passage.first : passage.last + 1])
+            scores = self._scores(text, fold, cards, known)
+            rest = np.logaddexp.reduce(scores[: len(self.tools)])
             alone = 1 / (1 + np.exp(rest - scores[len(self.tools) :]))
             most = [max(old, float(new)) for old, new in zip(most, alone, strict=True)]
         return most
 
     def odds(
-        self, text: str, fold: int | None = None, cards: Sequence[str] = ()
+        self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]
     ) -> tuple[dict[str, float], list[float]]:
-        """Return the logarithm of how likely the text is about each tool and each card, `LOWEST` at least."""
-        shares = [float(share) for share in np.log(np.maximum(self._model(fold).shares(text, cards), LOWEST))]
+        """Return the logarithm of how likely the text is about each tool and each card, `LOWEST` at least.
+
+        Args:
+            known: the tools on offer; all others count for nothing, so that a card may stand in for one of them.
+        """
+        shares = np.log(np.maximum(_shares(self._scores(text, fold, cards, known)), LOWEST)).tolist()
         return {name: share for name, share in zip(self.tools, shares, strict=False) if name}, shares[len(self.tools) :]
+
+    def _scores(self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]) -> NDArray[np.float32]:
+        """The encoder's, without the tools that are not on offer."""
+        scores = self._model(fold).scores(text, cards)
+        gone = [n for n, name in enumerate(self.tools) if name and name not in known]
+        scores[gone] = -np.inf
+        return scores
 
     def _model(self, fold: int | None) -> Encoder:
         return self.folds[fold % len(self.folds)] if fold is not None and self.folds else self.whole

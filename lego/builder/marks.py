@@ -91,12 +91,13 @@ def lean(hints: Hints, instruction: str, words: Sequence[Word], fold: int | None
     """
     tokens = [token for token in tools if token.startswith("<t_")]
     cards = [card(tools[token]) for token in tokens]
+    offered = {tool.name for token, tool in tools.items() if token.startswith("<T:")}
 
     def add(last: Sequence[str]) -> dict[str, float]:
         if list(last[-3:-2]) != ["<at>"]:
             return {}
         first, end = (int(token[3:-1]) for token in last[-2:])
-        known, new = hints.odds(letters(instruction, words[first : end + 1]), fold, cards)
+        known, new = hints.odds(letters(instruction, words[first : end + 1]), fold, cards, offered)
         return {f"<T:{tool}>": more for tool, more in known.items()} | dict(zip(tokens, new, strict=True))
 
     return add

@@ -106,10 +106,16 @@ def test_a_card_rivals_only_the_tools_that_are_on_offer(hints: Hints) -> None:
 
 
 def test_odds_are_of_all_tools_and_cards_and_have_a_floor(hints: Hints) -> None:
-    known, cards = hints.odds("crop", None, ["crop", "blur"])
+    known, cards = hints.odds("crop", None, ["crop", "blur"], TOOLS)
     assert set(known) == set(TOOLS)
     assert cards[0] == pytest.approx(known["crop"], abs=0.5)
     assert cards[1] == known["blur"] == pytest.approx(np.log(LOWEST))
+
+
+def test_a_card_takes_the_place_of_a_tool_that_is_not_on_offer(hints: Hints) -> None:
+    known, (card,) = hints.odds("crop it", None, ["crop tightly"], ("blur",))
+    assert known["crop"] == pytest.approx(np.log(LOWEST))
+    assert card > hints.odds("crop it", None, ["crop tightly"], TOOLS)[1][0]
 
 
 def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_what_is_not_on_offer_cannot_be_said() -> None:
 class Known(Hints):
     """Hints that are set: for two passages of a task of fold 3; the second is about any card on offer."""
 
-    def odds(self, text: str, fold: int | None = None, cards: Any = ()) -> tuple[dict[str, float], list[float]]:
+    def odds(self, text: str, fold: int | None, cards: Any, known: Any) -> tuple[dict[str, float], list[float]]:
         return {"crop": -0.5, text: float(fold or 0)}, [-2.0 - len(card) for card in cards]
 
     def rivalry(self, instruction: str, words: Any, fold: int | None, cards: Any, known: Any) -> list[float]:
