@@ -67,7 +67,7 @@ class Encoder:
 
     def scores(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return for each tool, then for each text of a card, a logarithm of how likely the text is about it."""
-        own = self.vector(text)
+        own = _kept(self, text)
         sharp, bias = self.card
         others = [sharp * float(_kept(self, card) @ own) + bias for card in cards]
         return np.concatenate([self.tools @ own + self.bias, np.array(others, np.float32)])
@@ -84,9 +84,9 @@ def _shares(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _kept(encoder: Encoder, card: str) -> NDArray[np.float32]:
-    """The vector of a card, which is asked for again and again."""
-    return encoder.vector(card)
+def _kept(encoder: Encoder, text: str) -> NDArray[np.float32]:
+    """The vector of a card, or of a passage, which choosing cards, marks and odds all ask for."""
+    return encoder.vector(text)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,6 @@ def grams(text: str) -> set[str]:
     return found
 
 
-@functools.lru_cache(maxsize=1 << 12)
 def buckets(text: str) -> NDArray[np.int64]:
     """Return the numbers of a text's n-grams, each once."""
     return np.array(sorted({zlib.crc32(gram.encode()) % BUCKETS for gram in grams(text)}), np.int64)

@@ -27,6 +27,8 @@ DROPPED = 0.3  # share of n-grams left out
 SHARP, SPREAD = 10.0, 0.3  # at the start: of likelihoods, and the length of an n-gram's vector
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
 TRIES = 4  # to fill a phrasing in
+LANGUAGES = ("en", "zh")  # of wishes and cards
+FURTHEST = 30.0  # that the bias of cards may be from 0
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,16 @@ class _Wish:
 
 @dataclass(frozen=True)
 class _Made:
-    """A tool that needs a card: its text in both languages, and its fold; None for one that nobody asks for."""
+    """A tool that needs a card: its text and n-grams by language, and its fold; None for one that nobody asks for."""
 
     texts: dict[str, str]
+    grams: dict[str, NDArray[np.int64]]
     fold: int | None
+
+    @classmethod
+    def of(cls, tools: dict[str, Tool[..., Any]], fold: int | None) -> _Made:
+        texts = {language: text_of(tool) for language, tool in tools.items()}
+        return cls(texts, {language: buckets(text) for language, text in texts.items()}, fold)
 
 
 def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
@@ -63,12 +71,9 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
     tools = (*sorted(tool.name for tool in registry), "")
     random = Random(seed)
     cards = [card for card in phrasings.of_cards() if belongs(card.text, "train")]
-    made = [
-        _Made({language: text_of(instructions.tool(card, language)) for language in ("en", "zh")}, fold_of(card.text))
-        for card in cards
-    ]
+    made = [_Made.of({lang: instructions.tool(card, lang) for lang in LANGUAGES}, fold_of(card.text)) for card in cards]
     asked = {name for phrasing in phrasings.of_tools() for name, _ in phrasing.calls}
-    made += [_Made(dict.fromkeys(("en", "zh"), text_of(tool)), None) for tool in registry if tool.name not in asked]
+    made += [_Made.of(dict.fromkeys(LANGUAGES, tool), None) for tool in registry if tool.name not in asked]
     wishes = [*_known(registry, tools, random, share), *_invented(registry, cards, random, share)]
     parts = [_taught(wishes, made, len(tools), seed, fold) for fold in (None, *range(FOLDS))]
     bias = _bias(parts[1:], wishes, made, seed)
@@ -135,8 +140,8 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
         others = {cards[n] for n in random.integers(0, len(cards), OTHERS)}
         near = sorted({wish.card for wish in asked} | others | never)
         spoken = {wish.card: wish.language for wish in asked}
-        texts = [buckets(made[n].texts[spoken.get(n, "en")]) for n in near]
-        scores = net.scores([wish.grams for wish in (*said, *asked)], texts, random)
+        shown = [made[n].grams[spoken.get(n, "en")] for n in near]
+        scores = net.scores([wish.grams for wish in (*said, *asked)], shown, random)
         wanted = torch.zeros_like(scores)
         for row, wish in enumerate((*said, *asked)):
             for tool in wish.tools:
@@ -203,6 +208,9 @@ def _bias(folds: Sequence[Encoder], wishes: Sequence[_Wish], made: Sequence[_Mad
     Cards whose phrasings were learned are nearer to these than any other is to its own. So it is set with wishes of
     the fold that each model lacks: a card that is asked for, and `WRONG` others that are not.
     """
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
     random = Random(seed)
     ahead, right = [], []
     for fold, model in enumerate(folds):
@@ -215,9 +223,5 @@ def _bias(folds: Sequence[Encoder], wishes: Sequence[_Wish], made: Sequence[_Mad
             scores = model.scores(wish.text, [text])
             ahead.append(float(scores[-1] - model.card[1]) - float(np.logaddexp.reduce(scores[:-1])))
             right.append(wish.card >= 0)
-    low, high = -30.0, 30.0
-    while high - low > 1e-3:  # the likelihoods are to sum to as many as are right
-        middle = (low + high) / 2
-        found = (1 / (1 + np.exp(-np.array(ahead) - middle))).sum()
-        low, high = (middle, high) if found < sum(right) else (low, middle)
-    return (low + high) / 2
+    # the likelihoods are to sum to as many as are right
+    return float(brentq(lambda bias: expit(np.array(ahead) + bias).sum() - sum(right), -FURTHEST, FURTHEST))

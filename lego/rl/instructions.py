@@ -214,11 +214,12 @@ class _Maker:
         keep = wanted if random.random() < 0.5 else set()
         return tuple(tool for tool in self.registry if tool.name not in lost - keep)
 
-    def _invented(self, random: Random) -> list[phrasings.Card]:
-        """Some made-up tools, of one fold."""
+    def _invented(self, random: Random, fold: int | None = None) -> list[phrasings.Card]:
+        """Some made-up tools of a fold, or all of one fold if none is given."""
         count = len(self.folds) * random.choice((1, 1, 2, 3, 4))
         found = random.sample(self.cards, min(len(self.cards), count))
-        return [card for card in found if self._fold(card.text) == self._fold(found[0].text)]
+        fold = self._fold(found[0].text) if fold is None else fold
+        return [card for card in found if self._fold(card.text) == fold]
 
     def _declined(self, random: Random, language: str) -> Task | None:
         lines = [line for line in phrasings.lines("decline", self.words) if phrasings.language_of(line) == language]
@@ -230,8 +231,8 @@ class _Maker:
             return None
         more = random.random() < INVENTED and not self.shown
         fold = self._fold(line)
-        cards = [card for card in self._invented(random) if self._fold(card.text) == fold] if more else []
-        offered = (*self.registry, *(tool(card, language) for card in cards))
+        cards = [tool(card, language) for card in self._invented(random, fold)] if more else []
+        offered = (*self.registry, *cards)
         request = Request(pictures.any_of(random), _cased(random, text), offered, fold=fold)
         return Task(request, None, language, source=(line,))
 

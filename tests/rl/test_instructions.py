@@ -139,3 +139,14 @@ def test_the_wishes_of_a_task_are_of_one_fold_which_the_request_names() -> None:
     assert {task.request.fold for task in made} == set(range(FOLDS))
     assert all({fold_of(text) for text in task.source} == {task.request.fold} for task in made)
     assert {task.request.fold for task in some("val", 5, 30)} == {None}
+
+
+def test_the_made_up_tools_of_a_task_are_of_its_fold() -> None:
+    folds = {card.name: fold_of(card.text) for card in phrasings.of_cards()}
+    found = Counter[bool]()
+    for task in some("train", 5, 600):
+        own = [tool.name for tool in task.request.tools if tool.name not in registry]
+        assert {folds[name] for name in own} <= {task.request.fold}
+        if task.workflow is None and len(task.request.tools) - len(own) == len(registry.running()):
+            found[bool(own)] += 1
+    assert found[True] > 0.2 * found.total()  # what is to be declined is said beside cards as often as all else is
