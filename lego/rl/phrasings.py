@@ -8,7 +8,8 @@ One file a family in the folder ``data``; ``[tool]`` begins a section, then one 
 
 ``(a|b|)`` are alternatives, ``<words>`` name the thing worked on, ``{thing}``, ``{around}``, ``{keep}`` are filled
 with nouns, ``{parameter}`` with a value, ``{-parameter}`` with one that counts negative, ``{it}`` with the picture,
-``{deg}`` and ``{deg2}`` with a degree. What follows ``=>`` is implied. A line with ``!`` joins no other.
+``{deg}`` and ``{deg2}`` with a degree. What follows ``=>`` is implied. A line with ``!`` joins no other. What is said
+of every slider alike is in ``sliders.txt``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -47,11 +48,13 @@ class Phrasing:
         calls: the tools that it asks for, each with the values that the words imply; amounts as ("-strong") text.
         text: the words with their slots.
         alone: it joins no other clause.
+        common: it is said of every slider.
     """
 
     calls: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]
     text: str
     alone: bool = False
+    common: bool = False
 
     @property
     def language(self) -> str:
@@ -60,7 +63,7 @@ class Phrasing:
 
     def within(self, split: Split) -> bool:
         """Is it in this part of the data? The plainest are what people say most: all are learned, none is examined."""
-        plain = len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
+        plain = self.common or len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
         return split == "train" if plain and split != "few" else belongs(self.text, split)
 
 
@@ -103,13 +106,27 @@ def _digest(text: str) -> int:
 
 @functools.cache
 def of_tools() -> tuple[Phrasing, ...]:
-    """All phrasings of single tools and of looks that need several."""
+    """All phrasings of single tools, of looks that need several, and of sliders."""
     found = []
     for path in sorted(FOLDER.glob("tools_*.txt")):
         for header, line in _sections(path):
             if header is not None:
                 found.append(_phrasing(_calls(header), line))
-    return tuple(found)
+    known = {phrasing.text for phrasing in found}
+    return (*found, *(phrasing for phrasing in _of_sliders() if phrasing.text not in known))
+
+
+def _of_sliders() -> Iterator[Phrasing]:
+    """What is said of every slider alike, up and down."""
+    found = sections("sliders")
+    for names in found["names"]:
+        tool, english, chinese = (part.strip() for part in names.split("|"))
+        for text in (*found["up"], *found["down"]):
+            sign = "-" if text in found["down"] else ""
+            said = text.replace("{name}", chinese if language_of(text) == "zh" else english)
+            filled = said.replace("{value}", f"{{{sign}{tool}}}")
+            line = filled if filled != said else f"{said} => {tool}={sign}normal"
+            yield replace(_phrasing(_calls(tool), line), common=True)
 
 
 def of_cards_own(registry: Iterable[Tool[..., Any]]) -> Iterator[Phrasing]:
