@@ -14,14 +14,14 @@ from random import Random
 from typing import Any, Literal, TypeAlias
 
 from lego.builder.base import Request
-from lego.builder.calls import Call, thought_of, workflow_of
+from lego.builder.calls import BOX, Call, thought_of, workflow_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.rl import faults, phrasings, pictures, slots
 from lego.rl.clauses import Clause, Setting, chosen, fill
-from lego.rl.invented import tool_of
+from lego.rl.invented import shuffled, tool_of
 from lego.rl.phrasings import FOLDS, Phrasing, Split, belongs, fold_of
 from lego.rl.records import Language
 
@@ -37,9 +37,10 @@ DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
+ORDERS = 8  # in which the parameters and choices of a made-up tool come
 LOOK = 0.5  # weight of a look of several tools; there are 35 of them
 TRIES = 30
-Level: TypeAlias = Literal["plain", "words", "whole", "shown"]
+Level: TypeAlias = Literal["plain", "words", "whole", "shown", "placed"]
 
 
 def language_of(random: Random, wanted: str = "both") -> Language:
@@ -90,7 +91,7 @@ def tasks(
         unseen_words: False takes the phrasings of the training with the nouns of ``split``.
         level: "plain" has one wish each and no made-up tools, "words" all but what has to be seen in the picture,
             "whole" everything; in "shown" the things that are named are in the picture, a scene, and all tools exist,
-            so that plans can run.
+            so that plans can run; "placed" has one wish each, about a thing that is named by its place or size alone.
     """
     maker = _maker(tuple(registry.running()), split, split if unseen_words else "train", level)
     number = 0
@@ -111,13 +112,15 @@ class _Maker:
     def __init__(self, registry: tuple[Tool[..., Any], ...], split: Split, words: Split, level: Level) -> None:
         self.registry, self.words = registry, words
         self.split: Split = "train" if split == "few" else split
-        self.plain, self.shown, self.blind = level == "plain", level == "shown", level in ("plain", "words")
+        self.placed, self.shown, self.blind = level == "placed", level == "shown", level in ("plain", "words")
+        self.single = level in ("plain", "placed")
         self.tools = {tool.name: tool for tool in registry}
         self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if split in ("train", "few") else (None,)
         self.by_tool: dict[tuple[int | None, str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
             names = " + ".join(tool for tool, _ in phrasing.calls)
-            if phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
+            fits = not self.placed or "{thing}" in phrasing.text
+            if fits and phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
                 key = (self._fold(phrasing.text), phrasing.language, names)
                 self.by_tool.setdefault(key, []).append(phrasing)
         self.names = {
@@ -130,6 +133,7 @@ class _Maker:
             for key, names in self.names.items()
         }
         self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
+        self.scenes = 0 if self.split == "train" else pictures.STORE  # training never meets those from there on
 
     def _fold(self, text: str) -> int | None:
         """Of a line, if there are folds."""
@@ -137,12 +141,12 @@ class _Maker:
 
     def task(self, random: Random) -> Task | None:
         language = language_of(random)
-        dice = random.random()
+        dice = 1.0 if self.placed else random.random()
         if dice < DECLINED:
             return self._declined(random, language)
         if dice < DECLINED + SEEN and not self.blind:
             return self._seen(random, language)
-        cards = self._invented(random) if random.random() < INVENTED and not (self.plain or self.shown) else []
+        cards = self._invented(random) if random.random() < INVENTED and not (self.single or self.shown) else []
         wanted = bool(cards) and random.random() < ASKED
         for _ in range(TRIES):
             try:
@@ -155,13 +159,14 @@ class _Maker:
         fold = random.choice(self.folds)
         fold = self._fold(cards[0].text) if cards else fold  # one for all wishes and cards of a task
         drawn = random.random() < DRAWN
-        count = 1 if drawn or self.plain else random.choice(CLAUSES)
+        count = 1 if drawn or self.single else random.choice(CLAUSES)
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
-        invented = {card.name: tool(card, language) for card in cards}
+        invented = {card.name: self._tool(card, language, random) for card in cards}
         tools = {**self.tools, **invented}
-        scene = random.randrange(pictures.STORE)
-        spot = pictures.spot(scene, random) if random.random() < SPOT and not self.blind else None
+        scene = self.scenes + random.randrange(pictures.STORE)
+        spotted = self.placed or (random.random() < SPOT and not self.blind)
+        spot = pictures.spot(scene, random) if spotted else None
         things = pictures.things(scene, language) if self.shown else ()
         for number in range(count):
             if number == mine:
@@ -174,6 +179,8 @@ class _Maker:
             before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
             clauses.append(fill(phrasing, Setting(random, tools, language, self.split, drawn, before, spot, things)))
         calls = [call for clause in clauses for call in clause.calls]
+        if self.placed and not any(call.on.startswith(BOX) for call in calls):
+            raise ValueError("nothing here is named by its place")
         second = any(_second(tools[call.tool]) for call in calls) or random.random() < SECOND
         given = ("mask",) * drawn + ("reference",) * second
         offered = self._offer(random, {call.tool for call in calls}) + tuple(invented.values())
@@ -221,6 +228,10 @@ class _Maker:
         fold = self._fold(found[0].text) if fold is None else fold
         return [card for card in found if self._fold(card.text) == fold]
 
+    def _tool(self, card: phrasings.Card, language: str, random: Random) -> Tool[..., Any]:
+        """A made-up tool; in the training its parameters and choices have no fixed order."""
+        return tool(card, language, 1 + random.randrange(ORDERS) if self.split == "train" else 0)
+
     def _declined(self, random: Random, language: str) -> Task | None:
         lines = [line for line in phrasings.lines("decline", self.words) if phrasings.language_of(line) == language]
         line = random.choice(lines)
@@ -231,7 +242,7 @@ class _Maker:
             return None
         more = random.random() < INVENTED and not self.shown
         fold = self._fold(line)
-        cards = [tool(card, language) for card in self._invented(random, fold)] if more else []
+        cards = [self._tool(card, language, random) for card in self._invented(random, fold)] if more else []
         offered = (*self.registry, *cards)
         request = Request(pictures.any_of(random), _cased(random, text), offered, fold=fold)
         return Task(request, None, language, source=(line,))
@@ -251,14 +262,19 @@ def _second(tool: Tool[..., Any]) -> bool:
     return any(p.required and p.name != "before" for p in [p for p in tool.params if p.kind == "image"][1:])
 
 
-@functools.cache
-def tool(card: phrasings.Card, language: str) -> Tool[..., Any]:
-    """Return a made-up tool, its sentence in Chinese if that is asked for and there is one."""
+@functools.lru_cache(maxsize=1 << 14)
+def tool(card: phrasings.Card, language: str, order: int = 0) -> Tool[..., Any]:
+    """Return a made-up tool, its sentence in Chinese if that is asked for and there is one.
+
+    Args:
+        order: of its parameters and choices; 0 for that in which they are written.
+    """
+    text = card.text
     if language == "zh" and card.chinese:
-        name, _, rest = card.text.partition("]")
+        name, _, rest = text.partition("]")
         bar = rest.find("|")
-        return tool_of(f"{name}] {card.chinese}" + (f" {rest[bar:]}" if bar >= 0 else ""))
-    return tool_of(card.text)
+        text = f"{name}] {card.chinese}" + (f" {rest[bar:]}" if bar >= 0 else "")
+    return tool_of(shuffled(text, Random(f"{card.name} {order}")) if order else text)
 
 
 def dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from random import Random
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -21,6 +22,25 @@ from lego.core.values import Image, Mask
 CARD = re.compile(r"\[(\w+)\]\s*([^|]+?)\s*(?:\|\s*(.*))?")
 PARAM = re.compile(r"(\w+): (number|integer|color|text|choice|boolean)\s*([^=]*?)\s*(?:=\s*(.+))?")
 RANGE = re.compile(r"(-?[\d.]+)\.\.(-?[\d.]+)\s*(.*)")
+
+
+def shuffled(card: str, random: Random) -> str:
+    """Return a card with its parameters, and the choices of each, in another order.
+
+    Where each of them always has the same place, places are learned by heart, and cards are not read.
+    """
+    head, bar, rest = card.partition(" | ")
+    params = [_reordered(part.strip(), random) for part in rest.split(";")] if bar else []
+    return head + bar + "; ".join(random.sample(params, len(params)))
+
+
+def _reordered(param: str, random: Random) -> str:
+    """A parameter with its choices in another order; the first is the default where none is named."""
+    match = PARAM.fullmatch(param)
+    if not match or match[2] != "choice":
+        return param
+    choices = [choice.strip() for choice in match[3].split("|")]
+    return f"{match[1]}: choice {'|'.join(random.sample(choices, len(choices)))} = {match[4] or choices[0]}"
 
 
 def tool_of(card: str) -> Tool[..., Any]:

@@ -19,11 +19,11 @@ from lego.builder.prompt import FILE as FORM
 from lego.builder.spelling import KEEP
 from lego.core.registry import Registry
 from lego.rl import hinting, instructions
-from lego.rl.pictures import SIDE
+from lego.rl.pictures import PATCH, SIDE
 
-PATCH = 16  # px of a picture's token
 PIECES = 4096  # of words, beside the special tokens
 SLIGHT = 0.03  # of the phrasings, for the hints of a model that tests train
+SIGHT, GLANCE = 2500, 2  # steps of learning to see, and those of a model that tests train
 SAMPLES = 30_000  # tasks whose words the tokenizer is made of
 TEMPLATE = (  # a message is a text, or parts of which a picture is one
     "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}"
@@ -35,7 +35,9 @@ SIZES = {"nano": (256, 6), "micro": (64, 2), "small": (384, 8)}  # width of the 
 
 
 def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int = 0) -> Path:
-    """Write a checkpoint with random weights, ready to be trained: model, processor, chat template, ``lego.json``.
+    """Write a checkpoint that can be trained: model, processor, chat template, hints, ``lego.json``.
+
+    What reads has random weights; what sees has learned to (`lego.rl.sight`), in a quarter of an hour.
 
     Args:
         registry: the tools that get a token each.
@@ -47,6 +49,8 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
     import torch
     from transformers import LlavaForConditionalGeneration
 
+    from lego.rl import sight
+
     folder, dial = Path(folder), SIZES[size]
     registry = registry.running()
     vocabulary = Vocabulary.of(registry)
@@ -55,6 +59,7 @@ def build(folder: str | Path, registry: Registry, size: str = "nano", seed: int 
     hints = hinting.teach(registry, seed, 1.0 if size != "micro" else SLIGHT)
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(_config(tokenizer, *dial))
+    sight.teach(model, SIGHT if size != "micro" else GLANCE, seed)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)

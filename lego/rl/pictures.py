@@ -7,6 +7,7 @@ import operator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -17,9 +18,11 @@ from lego.core.codec import Pixels
 from lego.core.values import Image, Mask
 from lego.rl import faults, scenes
 from lego.rl.faults import Fault
+from lego.rl.scenes import Order
 from lego.rl.slots import Noun
 
 SIDE = 96  # px of a training picture
+PATCH = 16  # px of a token of it
 STORE = 4000  # different scenes
 PHOTOS = (
     "astronaut.png",
@@ -34,6 +37,7 @@ CHINESE = {
     "diamond": "菱形", "red": "红色", "orange": "橙色", "yellow": "黄色", "green": "绿色", "cyan": "青色",
     "blue": "蓝色", "purple": "紫色", "pink": "粉色", "brown": "棕色", "white": "白色", "grey": "灰色", "black": "黑色",
 }  # fmt: skip
+CLEARLY_BEYOND, CLEARLY_LARGER = 0.12, 0.04  # of the picture's side: from there on a thing is the first in an order
 PHOTO_SHARE = 0.4  # of pictures that are cut from a photograph
 
 
@@ -76,16 +80,24 @@ def spot(number: int, random: Random) -> tuple[str, str] | None:
         The box as left, top, right, bottom in thousandths; "left", "right", "top", "bottom", "largest" or "smallest".
     """
     made = scene(number)[0]
-    by = random.choice(("left", "right", "top", "bottom", "largest", "smallest"))
-    order = made.order(by)  # type: ignore[arg-type]  # one of its names
+    by = random.choice(get_args(Order))
+    found = first(made, by)
+    if found is None:
+        return None
+    item = made.items[found]
+    sides = (item.x - item.radius, item.y - item.radius, item.x + item.radius, item.y + item.radius)
+    return " ".join(str(round(1000 * min(1, max(0, side)))) for side in sides), by
+
+
+def first(made: scenes.Scene, by: Order) -> int | None:
+    """The number of the thing that is the first in an order; None if it is the only one, or none clearly is."""
+    order = made.order(by)
     if len(order) < 2:
         return None
-    first, second = made.items[order[0]], made.items[order[1]]
+    one, other = made.items[order[0]], made.items[order[1]]
     key = {"left": "x", "right": "x", "top": "y", "bottom": "y"}.get(by, "radius")
-    if abs(getattr(first, key) - getattr(second, key)) < (0.04 if key == "radius" else 0.12):
-        return None
-    sides = (first.x - first.radius, first.y - first.radius, first.x + first.radius, first.y + first.radius)
-    return " ".join(str(round(1000 * min(1, max(0, side)))) for side in sides), by
+    apart = abs(getattr(one, key) - getattr(other, key))
+    return order[0] if apart >= (CLEARLY_LARGER if key == "radius" else CLEARLY_BEYOND) else None
 
 
 def things(number: int, language: str) -> tuple[Noun, ...]:

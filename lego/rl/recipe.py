@@ -36,10 +36,8 @@ class Data(Part):
             their pictures: from them a model from scratch learns to point. Multiples of batch x bucket.
         level: of those that follow.
         unseen_words: False asks in the words of the training about the things of ``split``.
-        look: share of the examples in whose place the things of a scene are listed (`lego.rl.looking`); for the form
-            "pointing".
-        riddles: share of the tasks, after ``plain`` and ``words``, that are edits which need an answer first
-            (`lego.rl.reasoning.intelligent.tasks`).
+        places, riddles: shares of the tasks, after ``plain`` and ``words``, that are single wishes about a thing named
+            by its place or size alone, and edits which need an answer first (`lego.rl.reasoning.intelligent.tasks`).
     """
 
     source: str = INSTRUCTIONS
@@ -49,7 +47,7 @@ class Data(Part):
     words: int = Field(default=0, ge=0)
     level: Literal["whole", "shown"] = "whole"
     unseen_words: bool = True
-    look: float = Field(default=0, ge=0, lt=1)
+    places: float = Field(default=0, ge=0, le=1)
     riddles: float = Field(default=0, ge=0, le=1)
 
 

@@ -21,6 +21,7 @@ from lego.core.values import Image, Mask
 
 Shape: TypeAlias = Literal["ball", "box", "triangle", "star", "heart", "ring", "cross", "diamond"]
 Material: TypeAlias = Literal["matte", "shiny", "striped", "dotted"]
+Order: TypeAlias = Literal["left", "right", "top", "bottom", "largest", "smallest"]
 Ground: TypeAlias = Literal["plain", "gradient", "horizon", "checks", "clouds"]
 
 SHAPES: tuple[Shape, ...] = ("ball", "box", "triangle", "star", "heart", "ring", "cross", "diamond")
@@ -112,7 +113,7 @@ class Scene:
         """Return the scene with one item larger or smaller about its centre."""
         return self._with(number, radius=self.items[number].radius * factor)
 
-    def order(self, by: Literal["left", "right", "top", "bottom", "largest", "smallest"]) -> list[int]:
+    def order(self, by: Order) -> list[int]:
         """Numbers of the items in an order, as ordinals count them."""
         keys = {
             "left": lambda i: i.x, "right": lambda i: -i.x, "top": lambda i: i.y, "bottom": lambda i: -i.y,

@@ -21,7 +21,6 @@ from lego.core.values import Image, Mask
 from lego.core.workflow import Workflow
 from lego.rl import instructions, records
 from lego.rl.instructions import Level
-from lego.rl.looking import look
 from lego.rl.phrasings import Split
 from lego.rl.reasoning import intelligent
 from lego.rl.recipe import INSTRUCTIONS, Data
@@ -86,7 +85,7 @@ def examples(data: Data, registry: Registry, form: Form, window: int = 0, size: 
 
     A window has ``size`` examples. Arguments and errors as in `tasks`.
     """
-    return drawn(data, registry, lambda task: _example(task, form, data.look), window, size)
+    return drawn(data, registry, lambda task: _example(task, form), window, size)
 
 
 def drawn(
@@ -102,17 +101,20 @@ def drawn(
     for number in itertools.count(window):
         seed, level = data.seed * APART + number, _level(data, number * size)
         made: Iterator[Task] = instructions.tasks(registry, data.split, seed, data.unseen_words, level)
-        if data.riddles and level not in ("plain", "words"):  # those are read without their pictures
+        if level not in ("plain", "words"):  # those are read without their pictures
             split: Split = "train" if data.split == "few" else data.split
+            placed = instructions.tasks(registry, data.split, seed, data.unseen_words, "placed")
+            made = _mixed(made, placed, data.places, seed)
             made = _mixed(made, intelligent.tasks(registry, split, seed), data.riddles, seed)
         yield from itertools.islice(_accepted(made, accept), size)
 
 
 def _mixed(tasks: Iterator[Task], others: Iterator[Task], share: float, seed: int) -> Iterator[Task]:
     """Tasks of two sources, a share of them from the second."""
+    if not share:
+        return tasks
     random = Random(f"mixed {seed}")
-    while True:
-        yield next(others if random.random() < share else tasks)
+    return (next(others if random.random() < share else tasks) for _ in itertools.count())
 
 
 def sorted_by_length(source: Iterator[Example], batch: int, bucket: int, seed: int) -> Iterator[Example]:
@@ -140,8 +142,7 @@ def _accepted(source: Iterable[Task], accept: Callable[[Task], T | None]) -> Ite
     return (found for found in map(accept, source) if found is not None)
 
 
-def _example(task: Task, form: Form, looks: float) -> Example | None:
-    """The example of a task, or a look at a scene in its place."""
+def _example(task: Task, form: Form) -> Example | None:
     if getattr(task, "open", False):
         return None  # nobody knows the plan
     try:
@@ -149,10 +150,6 @@ def _example(task: Task, form: Form, looks: float) -> Example | None:
         prompt = form.prompt(task.request)
     except (PlanError, WorkflowError):
         return None
-    random = Random(prompt)
-    pictured = getattr(task, "pictured", True)  # a batch has pictures, or has none
-    if looks and pictured and form.name == "pointing" and random.random() < looks:
-        return Example(*look(random))
     return Example(task, prompt, answer)
 
 

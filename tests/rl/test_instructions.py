@@ -14,10 +14,12 @@ import lego.tools  # registers the embedded tools
 from lego.builder.pointing import Pointing, Vocabulary
 from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
-from lego.rl import instructions, phrasings, slots
+from lego.rl import instructions, phrasings, pictures, slots
+from lego.rl.clauses import Setting, fill
 from lego.rl.instructions import Task
 from lego.rl.phrasings import FOLDS, Phrasing, Split, belongs, fold_of
 
+SLIDERS = {phrasing.text for phrasing in phrasings.of_tools() if phrasing.common}
 FORM = Pointing(Vocabulary.of(registry).tools)
 
 
@@ -27,7 +29,7 @@ def some(split: Split = "train", seed: int = 0, count: int = 300, unseen: bool =
 
 def within(line: str, split: Split) -> bool:
     """Is a line, of a tool or of another list, in this part of the data?"""
-    return belongs(line, split) or Phrasing((), line).within(split)
+    return split == "train" if line in SLIDERS else belongs(line, split) or Phrasing((), line).within(split)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,45 @@ def test_plain_tasks_hold_one_wish_and_nothing_to_be_seen() -> None:
     assert [t for t in words if t.invented]
 
 
+def test_placed_tasks_hold_one_wish_about_a_thing_that_has_to_be_seen() -> None:
+    found = list(itertools.islice(instructions.tasks(registry, level="placed"), 60))
+    for task in found:
+        assert len(task.source) == 1
+        assert [call for call in task.calls if call.on.startswith("box: ")]
+        assert task.pictured
+    assert {task.language for task in found} == {"en", "zh"}
+
+
+def test_held_out_tasks_look_at_scenes_that_training_never_meets() -> None:
+    def seen(split: Split) -> set[bytes]:
+        tasks = itertools.islice(instructions.tasks(registry, split, 3, level="placed"), 400)
+        return {task.request.image.pixels.tobytes() for task in tasks}
+
+    trained = {pictures.scene(number)[1].image.pixels.tobytes() for number in range(pictures.STORE)}
+    assert seen("train") <= trained
+    assert not seen("test") & trained
+    assert not seen("val") & trained
+
+
+def test_what_is_said_of_every_slider_means_what_its_words_say() -> None:
+    sliders = [p for p in phrasings.of_tools() if p.common]
+    assert len(sliders) > 1000
+    tools = {tool.name: tool for tool in registry}
+    signs = {"increase": 1, "turn up": 1, "提高": 1, "调高": 1, "decrease": -1, "turn down": -1, "降低": -1, "调低": -1}
+    random, seen = Random(1), Counter[str]()
+    for phrasing in sliders:
+        assert phrasing.within("train")
+        assert not phrasing.within("test")
+        clause = fill(phrasing, Setting(random, tools, phrasing.language, "train"))
+        ((name, amount),) = clause.calls[0].args.items()
+        assert clause.calls[0].tool == name
+        for words, sign in signs.items():
+            if words in phrasing.text:
+                assert amount * sign > 0, clause.text
+                seen[words] += 1
+    assert min(seen[words] for words in signs) >= 12
+
+
 def test_plans_about_what_is_shown_mostly_run() -> None:
     editor, ran, count = lego.Editor("rules"), 0, 0
     for task in itertools.islice(instructions.tasks(registry, seed=5, level="shown"), 60):
@@ -139,6 +180,21 @@ def test_the_wishes_of_a_task_are_of_one_fold_which_the_request_names() -> None:
     assert {task.request.fold for task in made} == set(range(FOLDS))
     assert all({fold_of(text) for text in task.source} == {task.request.fold} for task in made)
     assert {task.request.fold for task in some("val", 5, 30)} == {None}
+
+
+def test_only_in_training_the_parameters_of_a_made_up_tool_have_no_fixed_order() -> None:
+    def orders(split: Split) -> dict[str, set[tuple[object, ...]]]:
+        found: dict[str, set[tuple[object, ...]]] = {}
+        for task in some(split, 6, 1500):
+            for tool in task.request.tools:
+                if tool.name not in registry and len(tool.params) > 2:
+                    found.setdefault(tool.name, set()).add(tuple((p.name, p.choices) for p in tool.params))
+        return found
+
+    written = orders("test")
+    assert all(len(one) == 1 for one in written.values())
+    shuffled = orders("train")
+    assert sum(len(one) > 1 for one in shuffled.values()) > 0.25 * len(shuffled)  # many come but once
 
 
 def test_the_made_up_tools_of_a_task_are_of_its_fold() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import numpy as np
 import pytest
 
 from lego.core.errors import ToolDefinitionError
-from lego.core.registry import registry
+from lego.core.registry import Tool, registry
 from lego.core.values import Image
-from lego.rl.invented import tool_of
+from lego.rl.invented import shuffled, tool_of
 
 
 def test_a_card_becomes_a_tool_with_that_signature() -> None:
@@ -26,6 +29,21 @@ def test_a_card_becomes_a_tool_with_that_signature() -> None:
     assert (heat.unit, heat.default) == ("stops", 0.5)
     assert (stitch.choices, stitch.default) == (("small", "large"), "large")
     assert tool.name not in registry
+
+
+def test_another_order_of_a_card_makes_the_same_tool() -> None:
+    card = "[paint] Paint. | mask; size: number 1..9 px = 3; kind: choice oil|ink|chalk; dry: boolean = true; by: text"
+
+    def told(tool: Tool[..., Any]) -> set[tuple[object, ...]]:
+        return {(p.name, p.kind, p.default, frozenset(p.choices), p.low, p.high, p.required) for p in tool.params}
+
+    tools = [tool_of(shuffled(card, Random(seed))) for seed in range(12)]
+    assert all(told(tool) == told(tool_of(card)) for tool in tools)
+    assert all(tool.sentence == "Paint." for tool in tools)
+    assert len({tuple(p.name for p in tool.params) for tool in tools}) > 3
+    kinds = [tool.param("kind") for tool in tools]
+    assert len({kind.choices for kind in kinds if kind}) > 3
+    assert shuffled("[plain] Do it.", Random(1)) == "[plain] Do it."
 
 
 def test_run_it_gives_the_picture_back() -> None:

@@ -98,6 +98,18 @@ def test_a_data_set_of_which_nothing_can_be_used_is_an_error(tmp_path: Path, sma
         next(supply.drawn(Data(source=str(tmp_path)), registry, lambda task: None))
 
 
+def test_a_share_of_the_tasks_are_about_things_that_have_to_be_seen() -> None:
+    def placed(data: Data, window: int = 0) -> list[bool]:
+        tasks = itertools.islice(supply.tasks(data, registry, window, size=50), 200)
+        return [task.workflow is not None and "segment_box" in task.workflow.json() for task in tasks]
+
+    half = placed(Data(places=0.5, seed=3))
+    assert sum(placed(Data(seed=3))) < 30
+    assert 80 < sum(half) < 150
+    assert placed(Data(places=0.5, seed=3), window=1)[:150] == half[50:]
+    assert not any(placed(Data(places=1.0, plain=100, seed=3))[:100])  # those are read without pictures
+
+
 def test_a_share_of_the_tasks_are_riddles_and_a_supply_of_them_can_begin_anywhere() -> None:
     data = Data(riddles=0.5, seed=3)
     whole = list(itertools.islice(supply.tasks(data, registry, size=20), 60))
