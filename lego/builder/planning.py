@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lego.builder.base import Plan, Request
 from lego.builder.constraint import Constraint
-from lego.builder.decode import Lean, Session, answers
+from lego.builder.decode import Completion, Lean, Session, answers
 from lego.builder.prompt import Form
 from lego.builder.rules import Rules
 from lego.core.errors import PlanError
@@ -19,6 +19,7 @@ MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest
 MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 LAST = 3  # tokens of an answer that a form looks at
 TOKEN = re.compile(r"<[^<>\s]+>")
+SIDE = re.compile(r"<l_\d+>")  # of a box on a grid
 SAMPLES = 4  # until one is a plan that was not tried before
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
@@ -73,7 +74,13 @@ def _answered(network: Network, request: Request, temperature: float, seed: int)
     )[0]  # fmt: skip
     if not found.whole:
         raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
-    return network.form.read(network.text(found.ids), request), math.exp(sum(found.logps))
+    return network.form.read(network.text(found.ids), request), _likelihood(network, found)
+
+
+def _likelihood(network: Network, found: Completion) -> float:
+    """How likely an answer is, but for the sides of boxes: neighbours on the grid, as good, share the likelihood."""
+    said = zip(found.ids, found.logps, strict=True)
+    return math.exp(sum(logp for token, logp in said if not SIDE.fullmatch(network.text([token]))))
 
 
 def check_words(instruction: str) -> None:
