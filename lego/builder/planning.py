@@ -20,6 +20,7 @@ MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 LAST = 3  # tokens of an answer that a form looks at
 TOKEN = re.compile(r"<[^<>\s]+>")
 SIDE = re.compile(r"<l_\d+>")  # of a box on a grid
+SHARP = 0.4  # geometric mean of the sides' likelihoods: nano's reach it in 92 of 100 scenes, in 12 of 100 photographs
 SAMPLES = 4  # until one is a plan that was not tried before
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
@@ -78,9 +79,15 @@ def _answered(network: Network, request: Request, temperature: float, seed: int)
 
 
 def _likelihood(network: Network, found: Completion) -> float:
-    """How likely an answer is, but for the sides of boxes: neighbours on the grid, as good, share the likelihood."""
-    said = zip(found.ids, found.logps, strict=True)
-    return math.exp(sum(logp for token, logp in said if not SIDE.fullmatch(network.text([token]))))
+    """How likely an answer is: 0 if it boxes what it does not see clearly.
+
+    Sides count no further: neighbours on the grid, as good, share the likelihood.
+    """
+    said = [(SIDE.fullmatch(network.text([token])), logp) for token, logp in zip(found.ids, found.logps, strict=True)]
+    sides = [logp for side, logp in said if side]
+    if sides and math.exp(sum(sides) / len(sides)) < SHARP:
+        return 0.0
+    return math.exp(sum(logp for side, logp in said if not side))
 
 
 def check_words(instruction: str) -> None:
