@@ -33,8 +33,9 @@ TRAINERS = {
     "rl/sft.py",
     "rl/grpo.py",
     "rl/optimizer.py",
+    "rl/sight.py",
     "server/studio.py",
-}  # subclasses of trainers, imported by those who train
+}  # subclasses of torch and of trainers, imported by those who train
 HEAVY = {"torch", "transformers", "diffusers", "trl", "ray", "gradio"}
 
 
