@@ -33,7 +33,7 @@ MOST = 6  # things in a scene
 RATE, DECAY, BETAS = 3e-3, 0.05, (0.9, 0.98)
 WARMUP = 0.05  # of the steps; then the rate falls to 0
 NOTHING = -100  # of a target: not asked
-EDGES = 30.0
+EDGES = 30.0  # weight of the sides as numbers
 LIKE_BEFORE = 0.1  # weight of staying near to what a network that can plan already is used to see
 
 
