@@ -39,14 +39,9 @@ def main() -> None:
         print(f"{name:22}{value:8.3f}")
 
 
-def eyes_of(model: Any) -> Any:
-    """Return what sees."""
-    return torch.nn.ModuleList([model.model.vision_tower, model.model.multi_modal_projector]).eval()
-
-
 def probed(model: Any) -> sight.Heads:
     """Return heads that have learned to read the tokens as they are."""
-    eyes, heads = eyes_of(model), sight.Heads(model.config.text_config.hidden_size)
+    eyes, heads = sight.eyes_of(model).eval(), sight.Heads(model.config.text_config.hidden_size)
     optimizer = torch.optim.Adam(heads.parameters(), RATE)
     for asked in itertools.islice(sight.stream(1), PROBED):
         with torch.no_grad():
@@ -60,7 +55,7 @@ def probed(model: Any) -> sight.Heads:
 
 def measured(model: Any, heads: sight.Heads) -> dict[str, float]:
     """Shares that are right, and how far the sides of the first things are off, in cells of the form's grid."""
-    eyes, random = eyes_of(model), Random("held")
+    eyes, random = sight.eyes_of(model).eval(), Random("held")
     right: dict[str, list[bool]] = {f"first: {order}": [] for order in sight.ORDERS} | {"fault": []}
     off: list[float] = []
     for asked in (sight.batch(random) for _ in range(HELD)):

@@ -50,8 +50,8 @@ def plan(network: Network, request: Request) -> Plan:
         while made.workflow in request.tried and (other := next(others, None)):
             made = other
         return made
-    made, likely = _answered(network, request, 0.0, 0)
-    if likely < network.form.sure:
+    made, found = _answered(network, request, 0.0, 0)
+    if network.form.sure and _likelihood(network, found) < network.form.sure:
         hint = f"say it in other words, one wish after another; the nearest plan would be: {made.thought}"
         raise PlanError("it is not clear enough what is meant", hint=hint, code="unsure")
     return made
@@ -66,8 +66,8 @@ def _others(network: Network, request: Request) -> Iterator[Plan]:
         yield _answered(network, request, AGAIN, len(request.history) + number)[0]
 
 
-def _answered(network: Network, request: Request, temperature: float, seed: int) -> tuple[Plan, float]:
-    """A plan, and how likely it is."""
+def _answered(network: Network, request: Request, temperature: float, seed: int) -> tuple[Plan, Completion]:
+    """A plan, and the answer that it was read from."""
     matcher = network.constraint.start(network.form.grammar(request))
     found = answers(
         network.start(request), [matcher], leans=[lean_of(network, request)], temperature=temperature, seed=seed,
@@ -75,7 +75,7 @@ def _answered(network: Network, request: Request, temperature: float, seed: int)
     )[0]  # fmt: skip
     if not found.whole:
         raise PlanError(f"the model's plan has over {MAX_TOKENS} tokens", hint="ask for less", code="too_long")
-    return network.form.read(network.text(found.ids), request), _likelihood(network, found)
+    return network.form.read(network.text(found.ids), request), found
 
 
 def _likelihood(network: Network, found: Completion) -> float:

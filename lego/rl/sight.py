@@ -103,7 +103,7 @@ def teach(model: Any, steps: int, seed: int = 0, used: bool = False, listen: Any
     """
     torch.manual_seed(seed)
     before = None
-    eyes = torch.nn.ModuleList([model.model.vision_tower, model.model.multi_modal_projector])
+    eyes = eyes_of(model)
     heads = Heads(model.config.text_config.hidden_size)
     if used:
         import copy
@@ -130,6 +130,11 @@ def teach(model: Any, steps: int, seed: int = 0, used: bool = False, listen: Any
         if listen is not None:
             listen(step, {name: loss.item() for name, loss in losses.items()})
     return heads
+
+
+def eyes_of(model: Any) -> Any:
+    """Return what sees of a LLaVA: its vision tower and its projector."""
+    return torch.nn.ModuleList([model.model.vision_tower, model.model.multi_modal_projector])
 
 
 def tokens_of(eyes: Any, pixels: Any) -> Any:

@@ -37,10 +37,6 @@ def seeing(seed: int = 0) -> Any:
     return LlavaForConditionalGeneration._from_config(config, attn_implementation="eager")
 
 
-def eyes(model: Any) -> Any:
-    return torch.nn.ModuleList([model.model.vision_tower, model.model.multi_modal_projector])
-
-
 def test_the_tokens_that_hold_a_thing_know_its_sides_and_whether_it_is_first() -> None:
     asked = sight.batch(Random(4), 60)
     there = asked.faults == sight.NOTHING
@@ -90,10 +86,10 @@ def test_whoever_can_plan_already_sees_much_as_before() -> None:
 
     def moved(used: bool) -> float:
         model = seeing(3)
-        before = copy.deepcopy(eyes(model))
+        before = copy.deepcopy(sight.eyes_of(model))
         sight.teach(model, 12, seed=2, used=used)
         with torch.no_grad():
-            old, new = sight.tokens_of(before, pixels), sight.tokens_of(eyes(model), pixels)
+            old, new = sight.tokens_of(before, pixels), sight.tokens_of(sight.eyes_of(model), pixels)
         return float((new - old).square().mean() / old.var())
 
     assert moved(True) < 0.5 * moved(False)
