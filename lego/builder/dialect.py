@@ -46,7 +46,7 @@ class LegoEdit:
     """The form "lego-edit"; see `lego.builder.prompt.Form`."""
 
     name = "lego-edit"
-    sure = 0.0
+    sure = sharp = 0.0
     pixels = True
 
     def prompt(self, request: Request) -> str:

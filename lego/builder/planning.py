@@ -20,7 +20,6 @@ MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
 LAST = 3  # tokens of an answer that a form looks at
 TOKEN = re.compile(r"<[^<>\s]+>")
 SIDE = re.compile(r"<l_\d+>")  # of a box on a grid
-SHARP = 0.55  # geometric mean of the sides' likelihoods: nano's reach it in 95 of 100 scenes, in 11 of 100 photographs
 SAMPLES = 4  # until one is a plan that was not tried before
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed
 
@@ -85,7 +84,7 @@ def _likelihood(network: Network, found: Completion) -> float:
     """
     said = [(SIDE.fullmatch(network.text([token])), logp) for token, logp in zip(found.ids, found.logps, strict=True)]
     sides = [logp for side, logp in said if side]
-    if sides and math.exp(sum(sides) / len(sides)) < SHARP:
+    if sides and math.exp(sum(sides) / len(sides)) < network.form.sharp:
         return 0.0
     return math.exp(sum(logp for side, logp in said if not side))
 

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from lego.builder import spelling
 from lego.builder.base import Plan, Request
@@ -39,13 +39,14 @@ SENTENCE = 24  # words of a card's sentence that are shown
 LONGEST = 14  # words of a thing's name
 MOST_CALLS = 6
 Tooling = Tool[..., Any]
+Known: TypeAlias = Mapping[str, Mapping[str, str]]  # kinds of parameters, by tool and name
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """The tools that a checkpoint knows by heart: each one's parameters by name and kind."""
 
-    tools: Mapping[str, Mapping[str, str]]
+    tools: Known
 
     @classmethod
     def of(cls, tools: Iterable[Tooling]) -> Vocabulary:
@@ -106,7 +107,7 @@ class Pointing:
     Args:
         tools: those known by heart, as in `Vocabulary`.
         hints: which of them a passage may be about; None shows none.
-        sure: see `lego.builder.prompt.Form`.
+        sure, sharp: see `lego.builder.prompt.Form`.
         keep: has the checkpoint learned to say that nothing is to be done?
     """
 
@@ -114,10 +115,10 @@ class Pointing:
     pixels = False
 
     def __init__(
-        self, tools: Mapping[str, Mapping[str, str]], hints: Hints | None = None, sure: float = 0.0, keep: bool = False
+        self, tools: Known, hints: Hints | None = None, sure: float = 0.0, sharp: float = 0.0, keep: bool = False
     ) -> None:
         self.vocabulary = Vocabulary(tools)
-        self.hints, self.sure, self.keep = hints, sure, keep
+        self.hints, self.sure, self.sharp, self.keep = hints, sure, sharp, keep
         self._held: tuple[Request, _Setting] | None = None  # the last: a plan asks for it four times
         self._sorted = functools.lru_cache(maxsize=64)(self._sorted_afresh)  # the offer rarely changes
 

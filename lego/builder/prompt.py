@@ -59,11 +59,13 @@ class Form(Protocol):
 
     Attributes:
         sure: the likelihood that an answer must have to be planned with; below it the model says that it is not sure.
+        sharp: where `sure` is set, the same for the sides of a box: the geometric mean of their likelihoods.
         pixels: do boxes count in pixels of the picture that the model sees (`lego.builder.frame`)? Else in thousandths.
     """
 
     name: str
     sure: float
+    sharp: float
     pixels: bool
 
     def prompt(self, request: Request) -> str:
@@ -106,7 +108,7 @@ class Json:
     """
 
     name = "json"
-    sure = 0.0
+    sure = sharp = 0.0
 
     def __init__(self, thought: int = MAX_THOUGHT, max_steps: int = MAX_STEPS, pixels: bool = False) -> None:
         self.thought = thought

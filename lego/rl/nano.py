@@ -74,7 +74,7 @@ def reopen(folder: str | Path, registry: Registry, source: Path = NANO, share: f
     """Write the builder that ships as a checkpoint to go on with.
 
     Its hints are taught anew, because those of the folds, which training needs, do not ship. A token for doing nothing
-    is added where it has none, and the threshold below which it asks back is left out: it was set for other weights.
+    is added where it has none, and the thresholds below which it asks back are left out: they were set for others.
 
     Args:
         registry: the tools on offer.
@@ -93,7 +93,8 @@ def reopen(folder: str | Path, registry: Registry, source: Path = NANO, share: f
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     hinting.teach(registry, 0, share).save(folder / HINTS)
-    facts.pop("sure", None)
+    for threshold in ("sure", "sharp"):
+        facts.pop(threshold, None)
     (folder / FORM).write_text(json.dumps({**facts, "keep": True}, indent=1) + "\n", encoding="utf-8")
     return folder
 

@@ -126,3 +126,13 @@ def test_what_is_not_clear_enough_is_said_with_the_nearest_plan(small: Image) ->
         plan(network, Request(small, "increase the contrast by 20%", tuple(registry)))
     assert caught.value.code == "unsure"
     assert "contrast" in str(caught.value.hint)
+
+
+def test_a_box_that_is_not_seen_clearly_is_asked_about() -> None:
+    network = Light(NANO)
+    assert 0 < network.form.sharp < 1
+    task = next(instructions.tasks(registry, "val", 3, unseen_words=False, level="placed"))
+    assert meant(task, plan(network, task.request).workflow)
+    network.form.sharp = 1.0
+    with pytest.raises(PlanError, match="not clear enough"):
+        plan(network, task.request)
