@@ -29,7 +29,7 @@ from lego.core.codec import write_whole
 
 FILE = "hints.npz"
 ARRAYS = ("weights", "scale", "tools", "bias", "card")  # in it, those of `Encoder`, one a model
-BUCKETS, WIDTH = 1 << 15, 96  # of n-grams; numbers of a vector
+BUCKETS, WIDTH = 1 << 16, 128  # of n-grams; numbers of a vector
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
 LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
 WORD = re.compile(r"[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]+|[0%°#:]|\"\"")

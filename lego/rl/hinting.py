@@ -19,7 +19,8 @@ from lego.rl import instructions, phrasings
 from lego.rl.clauses import Setting, fill
 from lego.rl.phrasings import FOLDS, Card, Phrasing, belongs, fold_of
 
-COPIES = 3  # fillings of a phrasing
+COPIES, MORE = 3, 24  # fillings of a phrasing; of one of `SHORT` words, where letters of things would say most
+SHORT = 3
 KNOWN, ASKED, OTHERS = 170, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
 RATE, LAST = 6e-3, 0.05  # Adam's, and the share of it that is left at the end
 FREE = 5  # how much quicker biases and sharpness learn
@@ -65,12 +66,12 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.
-        share: of the phrasings; less for tests.
+        share: of the phrasings and the made-up tools; less for tests.
     """
     registry = registry.running()
     tools = (*sorted(tool.name for tool in registry), "")
-    random = Random(seed)
-    cards = [card for card in phrasings.of_cards() if belongs(card.text, "train")]
+    random, few = Random(seed), Random(seed)
+    cards = [card for card in phrasings.of_cards() if belongs(card.text, "train") and few.random() < share]
     made = [_Made.of({lang: instructions.tool(card, lang) for lang in LANGUAGES}, fold_of(card.text)) for card in cards]
     asked = {name for phrasing in phrasings.of_tools() for name, _ in phrasing.calls}
     made += [_Made.of(dict.fromkeys(LANGUAGES, tool), None) for tool in registry if tool.name not in asked]
@@ -107,7 +108,7 @@ def _invented(registry: Registry, cards: Sequence[Card], random: Random, share: 
 
 
 def _filled(phrasing: Phrasing, tools: dict[str, Tool[..., Any]], random: Random) -> Iterator[str]:
-    for _ in range(COPIES):
+    for _ in range(MORE if len(words_of(phrasing.text)) <= SHORT else COPIES):
         for _ in range(TRIES):
             try:
                 text = fill(phrasing, Setting(random, tools, phrasing.language, "train")).text

@@ -7,6 +7,7 @@ asks for. Training, validation and test use other phrasings, other nouns and oth
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from lego.builder.base import Request
 from lego.builder.calls import BOX, Call, thought_of, workflow_of
+from lego.builder.words import words_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.core.values import Image, Mask
@@ -27,6 +29,7 @@ from lego.rl.records import Language
 
 CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
+DRILLED = (1,) * 30 + (2,) * 40 + (3,) * 30  # in the training: several wishes take longest to learn
 DECLINED = 0.06  # of tasks: nothing here can do it
 MISSING = 0.06  # of tasks: some tools are not on offer; in half of them one that is asked for
 INVENTED = 0.36  # of tasks: cards of made-up tools in front
@@ -37,6 +40,7 @@ DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
+SHORT = 1.5  # in the training a phrasing of n words comes with a weight of n to the power of minus this
 ORDERS = 8  # in which the parameters and choices of a made-up tool come
 LOOK = 0.5  # weight of a look of several tools; there are 35 of them
 TRIES = 30
@@ -123,6 +127,11 @@ class _Maker:
             if fits and phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
                 key = (self._fold(phrasing.text), phrasing.language, names)
                 self.by_tool.setdefault(key, []).append(phrasing)
+        weight = SHORT if self.split == "train" else 0.0
+        self.often = {
+            key: list(itertools.accumulate(len(words_of(found.text)) ** -weight for found in known))
+            for key, known in self.by_tool.items()
+        }
         self.names = {
             (fold, language): [n for f, lang, n in self.by_tool if (f, lang) == (fold, language)]
             for fold in self.folds
@@ -134,6 +143,7 @@ class _Maker:
         }
         self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
         self.scenes = 0 if self.split == "train" else pictures.STORE  # training never meets those from there on
+        self.clauses = DRILLED if self.split == "train" else CLAUSES
 
     def _fold(self, text: str) -> int | None:
         """Of a line, if there are folds."""
@@ -159,7 +169,7 @@ class _Maker:
         fold = random.choice(self.folds)
         fold = self._fold(cards[0].text) if cards else fold  # one for all wishes and cards of a task
         drawn = random.random() < DRAWN
-        count = 1 if drawn or self.single else random.choice(CLAUSES)
+        count = 1 if drawn or self.single else random.choice(self.clauses)
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
         invented = {card.name: self._tool(card, language, random) for card in cards}
@@ -173,7 +183,8 @@ class _Maker:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
             else:
                 name = random.choices(self.names[fold, language], self.weights[fold, language])[0]
-                phrasing = random.choice(self.by_tool[fold, language, name])
+                key = (fold, language, name)
+                phrasing = random.choices(self.by_tool[key], cum_weights=self.often[key])[0]
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
             before = clauses[-1].thing if clauses and random.random() < AGAIN else ""

@@ -19,7 +19,7 @@ ARTICLES = {
     "en": ("the",) * 12 + ("my", "my", "this", "that", "his", "her", "our"),
     "zh": ("",) * 8 + ("这个", "那个", "图里的", "我的", "画面里的", "那"),
 }
-PAIRED = 0.25  # of things that are named: two of them
+PAIRED, HELD_PAIRED = 0.25, 0.08  # of things that are named, in the training and elsewhere: two of them
 JOINTS = {"en": (" and ",) * 5 + (" & ",), "zh": ("和", "和", "跟", "与")}
 PLURAL = {"en": {"this": "these", "that": "those"}, "zh": {"这个": "这些", "那个": "那些", "那": "那些"}}
 PICTURE = {
@@ -98,9 +98,9 @@ class Noun:
 
 
 def noun(random: Random, language: str, split: Split) -> Noun:
-    """Name a thing, with an article where that is usual; in the training now and then two, "the cup and saucer"."""
+    """Name a thing, with an article where that is usual; now and then two, "the cup and saucer"."""
     first = _noun(random, language, split)
-    if split != "train" or random.random() >= PAIRED:
+    if random.random() >= (PAIRED if split == "train" else HELD_PAIRED):
         return first
     second = _noun(random, language, split)
     joint = random.choice(JOINTS[language]) + (second.said if random.random() < 0.5 else second.name)

@@ -12,6 +12,7 @@ import pytest
 import lego
 import lego.tools  # registers the embedded tools
 from lego.builder.pointing import Pointing, Vocabulary
+from lego.builder.words import words_of
 from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
 from lego.rl import instructions, phrasings, pictures, slots
@@ -73,7 +74,7 @@ def test_the_teachers_answer_reads_back_as_nearly_the_plan_that_was_meant(tasks:
         plan = FORM.read(answer, task.request).workflow
         assert [s.tool for s in plan.steps] == [s.tool for s in task.workflow.steps]
         same += plan.dump() == task.workflow.dump()
-    assert same > 0.65 * len(tasks)
+    assert same > 0.55 * len(tasks)
 
 
 def test_all_that_is_to_be_learned_occurs(tasks: list[Task]) -> None:
@@ -97,6 +98,14 @@ def test_held_out_phrasings_and_nouns_never_occur_in_training(tasks: list[Task])
     held = {line.lstrip("+= ") for line in phrasings.lines("nouns_en", "test")}
     assert not {slots.noun(Random(n), "en", "train").name for n in range(2000)} & held
     assert all(within(line, "test") for task in some("test", count=60) if not task.invented for line in task.source)
+
+
+def test_short_phrasings_come_more_often_in_the_training_only() -> None:
+    def short(split: Split) -> float:
+        found = [line for task in some(split, count=150) if not (task.invented or task.seen) for line in task.source]
+        return sum(len(words_of(line)) <= 3 for line in found) / len(found)
+
+    assert short("train") > 0.15 > short("test")
 
 
 def test_known_phrasings_with_unseen_nouns_are_a_part_of_their_own() -> None:
@@ -125,7 +134,8 @@ def test_placed_tasks_hold_one_wish_about_a_thing_that_has_to_be_seen() -> None:
     found = list(itertools.islice(instructions.tasks(registry, level="placed"), 60))
     for task in found:
         assert len(task.source) == 1
-        assert [call for call in task.calls if call.on.startswith("box: ")]
+        missing = len(task.request.tools) < len(registry.running()) and task.workflow is None
+        assert missing or [call for call in task.calls if call.on.startswith("box: ")]
         assert task.pictured
     assert {task.language for task in found} == {"en", "zh"}
 
@@ -183,18 +193,17 @@ def test_the_wishes_of_a_task_are_of_one_fold_which_the_request_names() -> None:
 
 
 def test_only_in_training_the_parameters_of_a_made_up_tool_have_no_fixed_order() -> None:
-    def orders(split: Split) -> dict[str, set[tuple[object, ...]]]:
-        found: dict[str, set[tuple[object, ...]]] = {}
+    def orders(split: Split) -> list[set[tuple[object, ...]]]:
+        found: dict[str, list[tuple[object, ...]]] = {}
         for task in some(split, 6, 1500):
             for tool in task.request.tools:
                 if tool.name not in registry and len(tool.params) > 2:
-                    found.setdefault(tool.name, set()).add(tuple((p.name, p.choices) for p in tool.params))
-        return found
+                    found.setdefault(tool.name, []).append(tuple((p.name, p.choices) for p in tool.params))
+        return [set(ways) for ways in found.values() if len(ways) > 1]
 
-    written = orders("test")
-    assert all(len(one) == 1 for one in written.values())
-    shuffled = orders("train")
-    assert sum(len(one) > 1 for one in shuffled.values()) > 0.25 * len(shuffled)  # many come but once
+    written, shuffled = orders("test"), orders("train")
+    assert all(len(ways) == 1 for ways in written)
+    assert sum(len(ways) > 1 for ways in shuffled) > 0.5 * len(shuffled) > 20
 
 
 def test_the_made_up_tools_of_a_task_are_of_its_fold() -> None:

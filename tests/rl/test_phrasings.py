@@ -56,6 +56,7 @@ def test_every_made_up_tool_is_one_and_its_phrasings_fit() -> None:
     for card in phrasings.of_cards():
         tool = tool_of(card.text)
         assert tool.name not in registry
+        assert not tool.param("on"), f"{tool.name}: in a phrasing that means where"
         assert not [found for p in card.phrasings if (found := faults(p, {tool.name: tool}))], card.text
         assert {p.language for p in card.phrasings} == {"en", "zh"}, card.text
 

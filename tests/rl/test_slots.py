@@ -79,7 +79,7 @@ def test_a_number_whose_range_has_no_usual_value_is_said_all_the_same() -> None:
     assert (text, value) == ("38.5", 38.5)
 
 
-def test_in_training_now_and_then_two_things_are_named_at_once() -> None:
+def test_now_and_then_two_things_are_named_at_once_more_often_in_the_training() -> None:
     random = Random(5)
     for language, joint in (("en", " and "), ("zh", "和")):
         named = [slots.noun(random, language, "train") for _ in range(400)]
@@ -87,4 +87,4 @@ def test_in_training_now_and_then_two_things_are_named_at_once() -> None:
         assert 30 < len(pairs) < 200
         assert all(noun.said.endswith(noun.name) for noun in pairs)  # the name is a span of what is said
         held = [slots.noun(random, language, "test").name for _ in range(400)]
-        assert sum(joint in name for name in held) < 10
+        assert 5 < sum(joint in name for name in held) < len(pairs)

@@ -1,0 +1,92 @@
+"""How well the hints of a nano builder tell what words that they never saw are about.
+
+    python benchmarks/hints.py --share 0.5
+    python benchmarks/hints.py --folder lego/builder/nano
+
+Known tools: which of all tools (or none, for refusals) is the likeliest for a phrasing. Made-up tools: is the card that
+is asked for likelier than three others and all known tools?
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import lego.tools  # noqa: F401  # registers them
+from lego.builder.hints import FILE, Hints, letters
+from lego.builder.rank import card as text_of
+from lego.builder.words import words_of
+from lego.core.registry import registry
+from lego.rl import hinting, instructions, phrasings
+from lego.rl.clauses import Setting, fill
+from lego.rl.phrasings import Phrasing, Split, belongs
+
+RIVALS = 3
+TRIES = 4
+
+
+def main() -> None:
+    """Print the shares that are right."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument(
+        "--share", type=float, default=1.0, help="of the phrasings and the made-up tools to learn from"
+    )
+    options.add_argument("--folder", type=Path, help="a checkpoint whose hints are measured, instead")
+    options.add_argument("--split", choices=("val", "test"), default="val")
+    asked = options.parse_args()
+    hints = Hints.load(asked.folder / FILE) if asked.folder else hinting.teach(registry, 0, asked.share)
+    known = [likelihoods(hints, text, tools) for text, tools in wishes(hints, asked.split, Random(5))]
+    print(f"known tools: {sum(best for best, _ in known) / len(known):.1%} of {len(known)} right, ", end="")
+    print(f"-log {sum(-math.log(max(share, 1e-6)) for _, share in known) / len(known):.2f}")
+    for language in ("en", "zh"):
+        found = list(made_up(hints, asked.split, language, Random(5)))
+        print(f"made-up tools, {language}: {sum(found) / len(found):.1%} of {len(found)} right")
+
+
+def wishes(hints: Hints, split: Split, random: Random) -> Iterator[tuple[str, set[int]]]:
+    """Yield what is said for known tools and what is to be declined, with the numbers of the tools that are meant."""
+    for phrasing in phrasings.of_tools():
+        names = {name for name, _ in phrasing.calls}
+        text = filled(phrasing, split, random) if phrasing.within(split) else None
+        if text and names <= set(hints.tools):
+            yield text, {hints.tools.index(name) for name in names}
+    for line in phrasings.lines("decline", split):
+        yield re.sub(r"[!{}]", "", line), {hints.tools.index("")}
+
+
+def likelihoods(hints: Hints, text: str, meant: set[int]) -> tuple[bool, float]:
+    """Is the likeliest tool among those meant, and how likely are they together?"""
+    shares = hints.whole.shares(text)
+    return int(shares.argmax()) in meant, float(sum(shares[number] for number in meant))
+
+
+def made_up(hints: Hints, split: Split, language: str, random: Random) -> Iterator[bool]:
+    """Yield for each wish for a made-up tool whether its card is the likeliest."""
+    cards = [card for card in phrasings.of_cards() if belongs(card.text, split)]
+    for card in cards:
+        others = random.sample([other for other in cards if other is not card], RIVALS)
+        tools = [instructions.tool(one, language) for one in (card, *others)]
+        for phrasing in card.phrasings:
+            text = filled(phrasing, split, random, tools[0]) if phrasing.language == language else None
+            if text:
+                yield int(hints.whole.shares(text, [text_of(tool) for tool in tools]).argmax()) == len(hints.tools)
+
+
+def filled(phrasing: Phrasing, split: Split, random: Random, *more: instructions.Tool[..., object]) -> str | None:
+    """Return a phrasing with its slots filled; None if nothing fits."""
+    tools = {tool.name: tool for tool in (*registry.running(), *more)}
+    for _ in range(TRIES):
+        try:
+            text = fill(phrasing, Setting(random, tools, phrasing.language, split)).text
+        except (ValueError, KeyError):
+            continue
+        return letters(text, words_of(text))
+    return None
+
+
+if __name__ == "__main__":
+    main()
