@@ -19,8 +19,8 @@ from lego.rl import instructions, phrasings
 from lego.rl.clauses import Setting, fill
 from lego.rl.phrasings import FOLDS, Card, Phrasing, belongs, fold_of
 
-COPIES, MORE = 3, 24  # fillings of a phrasing; of one of `SHORT` words, where letters of things would say most
-SHORT = 3
+COPIES = 3  # fillings of a phrasing
+SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
 KNOWN, ASKED, OTHERS = 170, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
 RATE, LAST = 6e-3, 0.05  # Adam's, and the share of it that is left at the end
 FREE = 5  # how much quicker biases and sharpness learn
@@ -62,7 +62,7 @@ class _Made:
 
 
 def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
-    """Return hints that have learned from the training's phrasings; about five minutes on one core.
+    """Return hints that have learned from the training's phrasings; about eight minutes on one core.
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.
