@@ -101,7 +101,8 @@ def test_a_data_set_of_which_nothing_can_be_used_is_an_error(tmp_path: Path, sma
 def test_a_share_of_the_tasks_are_about_things_that_have_to_be_seen() -> None:
     def placed(data: Data, window: int = 0) -> list[bool]:
         tasks = itertools.islice(supply.tasks(data, registry, window, size=50), 200)
-        return [task.workflow is not None and "segment_box" in task.workflow.json() for task in tasks]
+        plans = [task.workflow.steps if task.workflow else () for task in tasks]
+        return [any(step.tool == "segment_box" and "top" in step.args for step in steps) for steps in plans]
 
     half = placed(Data(places=0.5, seed=3))
     assert sum(placed(Data(seed=3))) < 30
