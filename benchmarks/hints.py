@@ -10,23 +10,20 @@ is asked for likelier than three others and all known tools?
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import lego.tools  # noqa: F401  # registers them
-from lego.builder.hints import FILE, Hints, letters
+from lego.builder.hints import FILE, Hints
 from lego.builder.rank import card as text_of
-from lego.builder.words import words_of
 from lego.core.registry import registry
 from lego.rl import hinting, instructions, phrasings
-from lego.rl.clauses import Setting, fill
-from lego.rl.phrasings import Phrasing, Split, belongs
+from lego.rl.phrasings import Split, belongs
 
 RIVALS = 3
-TRIES = 4
 
 
 def main() -> None:
@@ -49,13 +46,14 @@ def main() -> None:
 
 def wishes(hints: Hints, split: Split, random: Random) -> Iterator[tuple[str, set[int]]]:
     """Yield what is said for known tools and what is to be declined, with the numbers of the tools that are meant."""
+    known = {tool.name: tool for tool in registry.running()}
     for phrasing in phrasings.of_tools():
         names = {name for name, _ in phrasing.calls}
-        text = filled(phrasing, split, random) if phrasing.within(split) else None
-        if text and names <= set(hints.tools):
-            yield text, {hints.tools.index(name) for name in names}
+        if phrasing.within(split) and names <= set(hints.tools):
+            for text in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
+                yield text, {hints.tools.index(name) for name in names}
     for line in phrasings.lines("decline", split):
-        yield re.sub(r"[!{}]", "", line), {hints.tools.index("")}
+        yield hinting.refusal(line), {hints.tools.index("")}
 
 
 def likelihoods(hints: Hints, text: str, meant: set[int]) -> tuple[bool, float]:
@@ -70,22 +68,10 @@ def made_up(hints: Hints, split: Split, language: str, random: Random) -> Iterat
     for card in cards:
         others = random.sample([other for other in cards if other is not card], RIVALS)
         tools = [instructions.tool(one, language) for one in (card, *others)]
-        for phrasing in card.phrasings:
-            text = filled(phrasing, split, random, tools[0]) if phrasing.language == language else None
-            if text:
+        known = {tool.name: tool for tool in (*registry.running(), tools[0])}
+        for phrasing in (phrasing for phrasing in card.phrasings if phrasing.language == language):
+            for text in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
                 yield int(hints.whole.shares(text, [text_of(tool) for tool in tools]).argmax()) == len(hints.tools)
-
-
-def filled(phrasing: Phrasing, split: Split, random: Random, *more: instructions.Tool[..., object]) -> str | None:
-    """Return a phrasing with its slots filled; None if nothing fits."""
-    tools = {tool.name: tool for tool in (*registry.running(), *more)}
-    for _ in range(TRIES):
-        try:
-            text = fill(phrasing, Setting(random, tools, phrasing.language, split)).text
-        except (ValueError, KeyError):
-            continue
-        return letters(text, words_of(text))
-    return None
 
 
 if __name__ == "__main__":

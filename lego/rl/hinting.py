@@ -17,7 +17,7 @@ from lego.builder.words import words_of
 from lego.core.registry import Registry, Tool
 from lego.rl import instructions, phrasings
 from lego.rl.clauses import Setting, fill
-from lego.rl.phrasings import FOLDS, Card, Phrasing, belongs, fold_of
+from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of
 
 COPIES = 3  # fillings of a phrasing
 SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
@@ -89,11 +89,11 @@ def _known(registry: Registry, tools: Sequence[str], random: Random, share: floa
         held = phrasing.within("train") and random.random() < share
         if held and all(name in known for name, _ in phrasing.calls):
             meant = tuple(numbers[name] for name, _ in phrasing.calls)
-            for text in _filled(phrasing, known, random):
+            for text in filled(phrasing, known, random):
                 yield _Wish(text, buckets(text), meant, -1, fold_of(phrasing.text))
     for line in phrasings.lines("decline", "train"):
         if random.random() < share:
-            text = re.sub(r"[!{}]", "", line)
+            text = refusal(line)
             yield _Wish(text, buckets(text), (numbers[""],), -1, fold_of(line))
 
 
@@ -103,15 +103,28 @@ def _invented(registry: Registry, cards: Sequence[Card], random: Random, share: 
         for phrasing in card.phrasings:
             if random.random() < share:
                 tools = {**known, card.name: instructions.tool(card, phrasing.language)}
-                for text in _filled(phrasing, tools, random):
+                for text in filled(phrasing, tools, random):
                     yield _Wish(text, buckets(text), (), number, fold_of(card.text))
 
 
-def _filled(phrasing: Phrasing, tools: dict[str, Tool[..., Any]], random: Random) -> Iterator[str]:
-    for _ in range(MORE if len(words_of(phrasing.text)) <= SHORT else COPIES):
+def refusal(line: str) -> str:
+    """Return what is to be declined, with its slots as words."""
+    return re.sub(r"[!{}]", "", line)
+
+
+def filled(
+    phrasing: Phrasing, tools: dict[str, Tool[..., Any]], random: Random, split: Split = "train"
+) -> Iterator[str]:
+    """Yield a phrasing with its slots filled, several times; never if nothing fits.
+
+    Args:
+        tools: by name.
+        split: whose nouns and texts.
+    """
+    for _ in range(MORE if phrasing.length <= SHORT else COPIES):
         for _ in range(TRIES):
             try:
-                text = fill(phrasing, Setting(random, tools, phrasing.language, "train")).text
+                text = fill(phrasing, Setting(random, tools, phrasing.language, split)).text
             except ValueError:
                 continue
             yield letters(text, words_of(text))

@@ -16,7 +16,6 @@ from typing import Any, Literal, TypeAlias
 
 from lego.builder.base import Request
 from lego.builder.calls import BOX, Call, thought_of, workflow_of
-from lego.builder.words import words_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.core.values import Image, Mask
@@ -116,10 +115,11 @@ class _Maker:
     def __init__(self, registry: tuple[Tool[..., Any], ...], split: Split, words: Split, level: Level) -> None:
         self.registry, self.words = registry, words
         self.split: Split = "train" if split == "few" else split
+        self.training = self.split == "train"
         self.placed, self.shown, self.blind = level == "placed", level == "shown", level in ("plain", "words")
         self.single = level in ("plain", "placed")
         self.tools = {tool.name: tool for tool in registry}
-        self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if split in ("train", "few") else (None,)
+        self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if self.training else (None,)
         self.by_tool: dict[tuple[int | None, str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
             names = " + ".join(tool for tool, _ in phrasing.calls)
@@ -127,9 +127,9 @@ class _Maker:
             if fits and phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
                 key = (self._fold(phrasing.text), phrasing.language, names)
                 self.by_tool.setdefault(key, []).append(phrasing)
-        weight = SHORT if self.split == "train" else 0.0
+        weight = SHORT if self.training else 0.0
         self.often = {
-            key: list(itertools.accumulate(len(words_of(found.text)) ** -weight for found in known))
+            key: list(itertools.accumulate(found.length**-weight for found in known))
             for key, known in self.by_tool.items()
         }
         self.names = {
@@ -142,8 +142,8 @@ class _Maker:
             for key, names in self.names.items()
         }
         self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
-        self.scenes = 0 if self.split == "train" else pictures.STORE  # training never meets those from there on
-        self.clauses = DRILLED if self.split == "train" else CLAUSES
+        self.scenes = 0 if self.training else pictures.STORE  # training never meets those from there on
+        self.clauses = DRILLED if self.training else CLAUSES
 
     def _fold(self, text: str) -> int | None:
         """Of a line, if there are folds."""
@@ -241,7 +241,7 @@ class _Maker:
 
     def _tool(self, card: phrasings.Card, language: str, random: Random) -> Tool[..., Any]:
         """A made-up tool; in the training its parameters and choices have no fixed order."""
-        return tool(card, language, 1 + random.randrange(ORDERS) if self.split == "train" else 0)
+        return tool(card, language, 1 + random.randrange(ORDERS) if self.training else 0)
 
     def _declined(self, random: Random, language: str) -> Task | None:
         lines = [line for line in phrasings.lines("decline", self.words) if phrasings.language_of(line) == language]

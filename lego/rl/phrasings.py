@@ -56,6 +56,11 @@ class Phrasing:
     alone: bool = False
     common: bool = False
 
+    @functools.cached_property
+    def length(self) -> int:
+        """How many words it has, a slot counted as one."""
+        return len(words_of(self.text))
+
     @property
     def language(self) -> str:
         """See `language_of`."""
