@@ -147,7 +147,8 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
     random = np.random.default_rng(seed)
     order = random.permutation(len(known))
     steps = max(1, len(order) // KNOWN)
-    fading = torch.optim.lr_scheduler.LambdaLR(net.optimizer, lambda step: 1 - (1 - LAST) * step / steps)
+    left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
+    fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in net.optimizers]
     for start in range(0, steps * KNOWN, KNOWN):
         said = [known[n] for n in order[start : start + KNOWN]]
         asked = [asking[n] for n in random.integers(0, len(asking), ASKED)] if asking else []
@@ -163,10 +164,11 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
             if wish.card >= 0:
                 wanted[row, tools + near.index(wish.card)] = 1
         loss = torch.nn.functional.cross_entropy(scores, wanted)
-        net.optimizer.zero_grad()
         loss.backward()
-        net.optimizer.step()
-        fading.step()
+        for optimizer, rate in zip(net.optimizers, fading, strict=True):
+            optimizer.step()
+            optimizer.zero_grad()
+            rate.step()
     return net.encoder()
 
 
@@ -177,13 +179,14 @@ class _Net:
         import torch
 
         torch.manual_seed(seed)
-        self.grams = torch.nn.EmbeddingBag(BUCKETS, WIDTH, mode="sum")
+        self.grams = torch.nn.EmbeddingBag(BUCKETS, WIDTH, mode="sum", sparse=True)
         torch.nn.init.normal_(self.grams.weight, std=SPREAD / WIDTH**0.5)
         self.tools = torch.nn.Parameter(torch.randn(tools, WIDTH))
         self.bias = torch.nn.Parameter(torch.zeros(tools + 1))  # the last is that of cards
         self.sharp = torch.nn.Parameter(torch.tensor(SHARP))
-        slow, free = [self.grams.weight, self.tools], [self.bias, self.sharp]
-        self.optimizer = torch.optim.Adam([{"params": slow, "lr": RATE}, {"params": free, "lr": FREE * RATE}])
+        free = {"params": [self.bias, self.sharp], "lr": FREE * RATE}
+        few = torch.optim.SparseAdam([self.grams.weight], RATE, betas=(0.0, 0.999))
+        self.optimizers = (few, torch.optim.Adam([{"params": [self.tools]}, free], RATE))
 
     def scores(
         self, said: Sequence[NDArray[np.int64]], cards: Sequence[NDArray[np.int64]], random: np.random.Generator
