@@ -3,8 +3,8 @@
     python benchmarks/hints.py --share 0.5
     python benchmarks/hints.py --folder lego/builder/nano
 
-Known tools: which of all tools (or none, for refusals) is the likeliest for a phrasing. Made-up tools: is the card that
-is asked for likelier than three others and all known tools?
+Known tools: which of all tools and looks (or none, for refusals) is the likeliest for a phrasing, with which values.
+Made-up tools: is the card that is asked for likelier than three others and all senses of known tools?
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 
 import lego.tools  # noqa: F401  # registers them
-from lego.builder.hints import FILE, Hints
+from lego.builder.hints import FILE, TOOL, Hints
 from lego.builder.rank import card as text_of
 from lego.core.registry import registry
 from lego.rl import hinting, instructions, phrasings
@@ -36,30 +36,34 @@ def main() -> None:
     options.add_argument("--split", choices=("val", "test"), default="val")
     asked = options.parse_args()
     hints = Hints.load(asked.folder / FILE) if asked.folder else hinting.teach(registry, 0, asked.share)
-    known = [likelihoods(hints, text, tools) for text, tools in wishes(hints, asked.split, Random(5))]
-    print(f"known tools: {sum(best for best, _ in known) / len(known):.1%} of {len(known)} right, ", end="")
-    print(f"-log {sum(-math.log(max(share, 1e-6)) for _, share in known) / len(known):.2f}")
+    known = [likely(hints, *wish) for wish in wishes(hints, asked.split, Random(5))]
+    print(f"known tools, {len(known)}: {sum(tool for tool, _, _ in known) / len(known):.1%} right, ", end="")
+    print(f"with their values {sum(whole for _, whole, _ in known) / len(known):.1%}, ", end="")
+    print(f"-log {sum(-math.log(max(share, 1e-6)) for _, _, share in known) / len(known):.2f}")
     for language in ("en", "zh"):
         found = list(made_up(hints, asked.split, language, Random(5)))
         print(f"made-up tools, {language}: {sum(found) / len(found):.1%} of {len(found)} right")
 
 
-def wishes(hints: Hints, split: Split, random: Random) -> Iterator[tuple[str, set[int]]]:
-    """Yield what is said for known tools and what is to be declined, with the numbers of the tools that are meant."""
+def wishes(hints: Hints, split: Split, random: Random) -> Iterator[tuple[str, str]]:
+    """Yield what is said for known tools and what is to be declined, with the sense that is meant."""
     known = {tool.name: tool for tool in registry.running()}
     for phrasing in phrasings.of_tools():
-        names = {name for name, _ in phrasing.calls}
-        if phrasing.within(split) and names <= set(hints.tools):
-            for text in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
-                yield text, {hints.tools.index(name) for name in names}
+        if phrasing.within(split) and all(name in known for name, _ in phrasing.calls):
+            yield from itertools.islice(hinting.filled(phrasing, known, random, split), 1)
     for line in phrasings.lines("decline", split):
-        yield hinting.refusal(line), {hints.tools.index("")}
+        yield hinting.refusal(line), ""
 
 
-def likelihoods(hints: Hints, text: str, meant: set[int]) -> tuple[bool, float]:
-    """Is the likeliest tool among those meant, and how likely are they together?"""
+def likely(hints: Hints, text: str, meant: str) -> tuple[bool, bool, float]:
+    """Is the likeliest tool or look meant, is its likeliest sense just this one, and how likely are its tools?"""
     shares = hints.whole.shares(text)
-    return int(shares.argmax()) in meant, float(sum(shares[number] for number in meant))
+    sums = {name: float(shares[numbers].sum()) for name, numbers in hints.groups.items()}
+    best = hints.groups[max(sums, key=lambda name: sums[name])]
+    sense = hints.senses[best[shares[best].argmax()]]
+    tools = tuple(TOOL.findall(meant))
+    share = sum(float(shares[n]) for n, own in enumerate(hints.tools) if own == tools)
+    return tuple(TOOL.findall(sense)) == tools, sense == meant, share
 
 
 def made_up(hints: Hints, split: Split, language: str, random: Random) -> Iterator[bool]:
@@ -70,8 +74,8 @@ def made_up(hints: Hints, split: Split, language: str, random: Random) -> Iterat
         tools = [instructions.tool(one, language) for one in (card, *others)]
         known = {tool.name: tool for tool in (*registry.running(), tools[0])}
         for phrasing in (phrasing for phrasing in card.phrasings if phrasing.language == language):
-            for text in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
-                yield int(hints.whole.shares(text, [text_of(tool) for tool in tools]).argmax()) == len(hints.tools)
+            for text, _ in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
+                yield int(hints.whole.shares(text, [text_of(tool) for tool in tools]).argmax()) == len(hints.senses)
 
 
 if __name__ == "__main__":

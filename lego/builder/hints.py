@@ -1,10 +1,10 @@
-"""Hints: which tools a passage of an instruction may be about, by its letters alone.
+"""Hints: what a passage of an instruction may mean, by its letters alone.
 
 Texts become vectors, the sum of one for each of their hashed n-grams of letters, as fastText has it (arXiv 1607.01759).
-A tool that is known by heart has a vector of its own, one that was never seen before that of its card's text, and a
-passage is about the tools whose vectors are near to its own (StarSpace, arXiv 1709.03856). A network of a few million
-parameters that is trained from scratch on the same phrasings generalises less from letters, but knows what surrounds
-them. So its prompt shows the hints, and it decides.
+Each sense of the tools that are known by heart has a vector of its own (a tool, a tool with values that words imply, a
+look), a tool that was never seen before that of its card's text, and a passage means what its vector is near to
+(StarSpace, arXiv 1709.03856). A network of a few million parameters that is trained from scratch on the same phrasings
+generalises less from letters, but knows what surrounds them. So its prompt shows the hints, and it decides.
 
 In training a hint must be as good as it will be later. Therefore the file of a checkpoint under training holds one
 model for each fold of the phrasings too, which has not seen that fold (`lego.rl.hinting`).
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import re
 import zipfile
 import zlib
@@ -31,7 +32,9 @@ FILE = "hints.npz"
 ARRAYS = ("weights", "scale", "tools", "bias", "card")  # in it, those of `Encoder`, one a model
 BUCKETS, WIDTH = 1 << 16, 128  # of n-grams; numbers of a vector
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
+CLEAR = 0.4  # share of a tool's likelihood that one of its senses must have to be shown
 LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
+TOOL = re.compile(r"<T:([^>]+)>")
 WORD = re.compile(r"[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]+|[0%°#:]|\"\"")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 LETTERS, CHARACTERS = (2, 3, 4, 5), (1, 2, 3)  # lengths of n-grams, of English words and of Chinese
@@ -49,8 +52,8 @@ class Encoder:
     Attributes:
         weights: of the n-grams, BUCKETS x WIDTH, in steps of ``scale``.
         scale: WIDTH.
-        tools: a vector for each tool known by heart, as long as its likelihood is sharp; tools x WIDTH.
-        bias: one a tool.
+        tools: a vector for each sense, as long as its likelihood is sharp; senses x WIDTH.
+        bias: one a sense.
         card: how sharp the likelihood of a card is, and its bias.
     """
 
@@ -66,14 +69,14 @@ class Encoder:
         return np.asarray(found / max(float(np.linalg.norm(found)), 1e-9), np.float32)
 
     def scores(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
-        """Return for each tool, then for each text of a card, a logarithm of how likely the text is about it."""
+        """Return for each sense, then for each text of a card, a logarithm of how likely the text is about it."""
         own = _kept(self, text)
         sharp, bias = self.card
         others = [sharp * float(_kept(self, card) @ own) + bias for card in cards]
         return np.concatenate([self.tools @ own + self.bias, np.array(others, np.float32)])
 
     def shares(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
-        """Return how likely the text is about each tool, then each card; they sum to 1."""
+        """Return how likely the text is about each sense, then each card; they sum to 1."""
         return _shares(self.scores(text, cards))
 
 
@@ -81,6 +84,10 @@ def _shares(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(scores - scores.max())
     shares: NDArray[np.float32] = powers / powers.sum()
     return shares
+
+
+def _log(share: float) -> float:
+    return math.log(max(share, LOWEST))
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -91,11 +98,11 @@ def _kept(encoder: Encoder, text: str) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of an instruction: the numbers of its first and last word, and the tools and cards it may be about."""
+    """A part of an instruction: the numbers of its first and last word, and the senses and cards it may be about."""
 
     first: int
     last: int
-    tools: tuple[str, ...]
+    senses: tuple[str, ...]
     cards: tuple[int, ...] = ()
 
 
@@ -104,14 +111,29 @@ class Hints:
     """The hints of a checkpoint.
 
     Attributes:
-        tools: their names; "" stands for nothing that a tool here could do.
+        senses: what words may mean, in the tokens of an answer: a tool alone (``<T:blur>``), with the values that
+            words imply (``<T:grain><P:amount><a_2>``), or several tools, which make a look; "" stands for nothing that
+            a tool here could do.
         whole: learned from all phrasings.
         folds: each learned from all phrasings and made-up tools but one fold's; empty once training is over.
     """
 
-    tools: tuple[str, ...]
+    senses: tuple[str, ...]
     whole: Encoder
     folds: tuple[Encoder, ...] = ()
+
+    @functools.cached_property
+    def tools(self) -> tuple[tuple[str, ...], ...]:
+        """The tools of each sense."""
+        return tuple(tuple(TOOL.findall(sense)) for sense in self.senses)
+
+    @functools.cached_property
+    def groups(self) -> dict[str, NDArray[np.intp]]:
+        """The numbers of the senses of one tool, by its token, and of each look alone."""
+        found: dict[str, list[int]] = {}
+        for number, (sense, tools) in enumerate(zip(self.senses, self.tools, strict=True)):
+            found.setdefault(sense if len(tools) != 1 else f"<T:{tools[0]}>", []).append(number)
+        return {name: np.array(numbers) for name, numbers in found.items()}
 
     @classmethod
     def load(cls, path: Path) -> Hints:
@@ -122,14 +144,14 @@ class Hints:
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
-                tools, arrays = data["names"].tolist(), [data[name] for name in ARRAYS]
+                senses, arrays = data["senses"].tolist(), [data[name] for name in ARRAYS]
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise ValueError(f"{path.name} is broken: {error}") from None
         parts = [Encoder(*part) for part in zip(*arrays, strict=True)]
         sizes = {(part.weights.shape, part.tools.shape) for part in parts}
-        if sizes != {((BUCKETS, WIDTH), (len(tools), WIDTH))}:
+        if sizes != {((BUCKETS, WIDTH), (len(senses), WIDTH))}:
             raise ValueError(f"{path.name} is of another size")
-        return cls(tuple(tools), parts[0], tuple(parts[1:]))
+        return cls(tuple(senses), parts[0], tuple(parts[1:]))
 
     def save(self, path: Path) -> None:
         """Write the file of a checkpoint, whole or not at all."""
@@ -137,8 +159,8 @@ class Hints:
             np.stack([getattr(part, name) for part in (self.whole, *self.folds)]) for name in ARRAYS
         )
         file = io.BytesIO()
-        names = np.array(self.tools)
-        np.savez_compressed(file, names=names, weights=weights, scale=scale, tools=tools, bias=bias, card=card)
+        senses = np.array(self.senses)
+        np.savez_compressed(file, senses=senses, weights=weights, scale=scale, tools=tools, bias=bias, card=card)
         write_whole(path, file.getvalue())
 
     def passages(
@@ -151,15 +173,16 @@ class Hints:
             cards: their texts.
         """
         model = self._model(fold)
-        found: list[tuple[int, int, NDArray[np.float32]]] = []
+        found: list[tuple[int, int, NDArray[np.float32], NDArray[np.float32]]] = []
         for first, last in _cut(instruction, words):
             shares = model.shares(letters(instruction, words[first : last + 1]), cards)
+            summed = self._summed(shares)
             if found:  # "black and white" is one passage: together it says more than its halves
                 joined = model.shares(letters(instruction, words[found[-1][0] : last + 1]), cards)
-                if joined.max() > max(found[-1][2].max(), shares.max()):
-                    first, shares = found.pop()[0], joined
-            found.append((first, last, shares))
-        return [Passage(first, last, *self._likely(shares)) for first, last, shares in found]
+                if (more := self._summed(joined)).max() > max(found[-1][3].max(), summed.max()):
+                    first, shares, summed = found.pop()[0], joined, more
+            found.append((first, last, shares, summed))
+        return [Passage(first, last, *self._likely(shares, summed)) for first, last, shares, summed in found]
 
     def rivalry(
         self,
@@ -174,8 +197,8 @@ class Hints:
         for passage in self.passages(instruction, words, fold, cards):
             text = letters(instruction, words[passage.first : passage.last + 1])
             scores = self._scores(text, fold, cards, known)
-            rest = np.logaddexp.reduce(scores[: len(self.tools)])
-            alone = 1 / (1 + np.exp(rest - scores[len(self.tools) :]))
+            rest = np.logaddexp.reduce(scores[: len(self.senses)])
+            alone = 1 / (1 + np.exp(rest - scores[len(self.senses) :]))
             most = [max(old, float(new)) for old, new in zip(most, alone, strict=True)]
         return most
 
@@ -187,23 +210,42 @@ class Hints:
         Args:
             known: the tools on offer; all others count for nothing, so that a card may stand in for one of them.
         """
-        shares = np.log(np.maximum(_shares(self._scores(text, fold, cards, known)), LOWEST)).tolist()
-        return {name: share for name, share in zip(self.tools, shares, strict=False) if name}, shares[len(self.tools) :]
+        shares = _shares(self._scores(text, fold, cards, known))
+        sums: dict[str, float] = {}
+        for tools, share in zip(self.tools, shares.tolist(), strict=False):
+            if tools:  # a look begins with the first of its tools
+                sums[tools[0]] = sums.get(tools[0], 0.0) + share
+        return {tool: _log(share) for tool, share in sums.items()}, [
+            _log(n) for n in shares[len(self.senses) :].tolist()
+        ]
 
     def _scores(self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]) -> NDArray[np.float32]:
-        """The encoder's, without the tools that are not on offer."""
+        """The encoder's, without the senses of tools that are not on offer."""
         scores = self._model(fold).scores(text, cards)
-        gone = [n for n, name in enumerate(self.tools) if name and name not in known]
+        there = frozenset(known)
+        gone = [n for n, tools in enumerate(self.tools) if not there.issuperset(tools)]
         scores[gone] = -np.inf
         return scores
 
     def _model(self, fold: int | None) -> Encoder:
         return self.folds[fold % len(self.folds)] if fold is not None and self.folds else self.whole
 
-    def _likely(self, shares: NDArray[np.float32]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        order = [n for n in np.argsort(-shares, kind="stable")[:MOST] if shares[n] >= LEAST]
-        known = len(self.tools)
-        return tuple(self.tools[n] for n in order if n < known), tuple(int(n) - known for n in order if n >= known)
+    def _summed(self, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How likely each group is, then each card."""
+        groups = [shares[numbers].sum() for numbers in self.groups.values()]
+        return np.concatenate([np.array(groups, np.float32), shares[len(self.senses) :]])
+
+    def _likely(
+        self, shares: NDArray[np.float32], summed: NDArray[np.float32]
+    ) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """The likeliest sense of each of the likeliest groups, the tool alone where none stands out; and the cards."""
+        order = [n for n in np.argsort(-summed, kind="stable")[:MOST] if summed[n] >= LEAST]
+        groups, senses = list(self.groups.items()), []
+        for name, numbers in (groups[n] for n in order if n < len(groups)):
+            best = numbers[shares[numbers].argmax()]
+            clear = shares[best] >= CLEAR * shares[numbers].sum()
+            senses.append(self.senses[best] if clear else name)
+        return tuple(senses), tuple(int(n) - len(groups) for n in order if n >= len(groups))
 
 
 def letters(instruction: str, words: Sequence[Word]) -> str:

@@ -1,7 +1,8 @@
 """Marks: what the letters of an instruction say, written between its words for a small model to read.
 
-After a passage stand the tools that it may be about (`lego.builder.hints`), and the cards that it is nearest to. After
-a word that names a choice of one of these, or a parameter of a card, stand their tokens: `storm<w_4><t_0><p_1><c_2>`.
+After a passage stand the tools that it may be about, with the values that its words imply (`lego.builder.hints`), and
+the cards that it is nearest to. After a word that names a choice of one of these, or a parameter of a card, stand their
+tokens: `storm<w_4><t_0><p_1><c_2>`.
 The model decides: comparing letters is what it is worst at, and what surrounds them is what it knows.
 """
 
@@ -73,9 +74,10 @@ def marks(
     found: dict[int, list[str]] = {}
     for passage in passages:
         said = [word.text if word.kind == "word" else "" for word in words[passage.first : passage.last + 1]]
-        hinted = [f"<T:{name}>" if name else "<none>" for name in passage.tools]
+        hinted = [sense or "<none>" for sense in passage.senses]
         near = [cards[number] for number in passage.cards]
-        for token in (token for token in (*hinted, *near) if token in tools):
+        firsts = [sense[: sense.index(">") + 1] for sense in hinted]
+        for token in (token for token in (*firsts, *near) if token in tools):
             for place, own in _named(said, tools[token], params(token), token in near):
                 mark = "".join([token] * (token in near) + own)
                 if mark not in found.setdefault(passage.first + place, []):

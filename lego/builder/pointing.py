@@ -8,8 +8,8 @@ unit, a colour, a ratio) is read by `lego.builder.words`; the rest is one of few
 there is nothing to do, `<none>` that nobody here can do it.
 
 Tools that the model was trained on have a token each, and hints (`lego.builder.hints`) show after a passage which of
-them it may be about: `make<w_0>it<w_1>pop<w_2><T:contrast><T:clarity>`. All others are described by cards in front of
-the prompt, the three nearest to the instruction, and called by the card's place: `<t_0>`.
+them it may be about: `so<w_0>gritty<w_1><T:grain><P:amount><a_2><T:clarity>`. All others are described by cards in
+front of the prompt, the three nearest to the instruction, and called by the card's place: `<t_0>`.
 """
 
 from __future__ import annotations

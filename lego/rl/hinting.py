@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -11,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lego.builder.hints import BUCKETS, WIDTH, Encoder, Hints, buckets, letters
+from lego.builder.calls import Call
+from lego.builder.hints import BUCKETS, TOOL, WIDTH, Encoder, Hints, buckets, letters
 from lego.builder.rank import card as text_of
+from lego.builder.spelling import Spelling, sayable
 from lego.builder.words import words_of
+from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
 from lego.rl import instructions, phrasings
 from lego.rl.clauses import Setting, fill
@@ -28,17 +33,19 @@ DROPPED = 0.3  # share of n-grams left out
 SHARP, SPREAD = 10.0, 0.3  # at the start: of likelihoods, and the length of an n-gram's vector
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
 TRIES = 4  # to fill a phrasing in
+OFTEN = 24  # fillings that a sense must have in the training to be told from its tool
+SLOT = re.compile(r"\{(-?\w+)\}")
 LANGUAGES = ("en", "zh")  # of wishes and cards
 FURTHEST = 30.0  # that the bias of cards may be from 0
 
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is said, its n-grams, the known tools that are meant (or the number of the card), and its fold."""
+    """What is said, its n-grams, the senses that are meant (or the number of the card), and its fold."""
 
     text: str
     grams: NDArray[np.int64]
-    tools: tuple[int, ...]
+    senses: tuple[int, ...]
     card: int
     fold: int
 
@@ -62,39 +69,65 @@ class _Made:
 
 
 def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
-    """Return hints that have learned from the training's phrasings; about eight minutes on one core.
+    """Return hints that have learned from the training's phrasings; about eight minutes of one core.
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.
         share: of the phrasings and the made-up tools; less for tests.
     """
     registry = registry.running()
-    tools = (*sorted(tool.name for tool in registry), "")
     random, few = Random(seed), Random(seed)
     cards = [card for card in phrasings.of_cards() if belongs(card.text, "train") and few.random() < share]
     made = [_Made.of({lang: instructions.tool(card, lang) for lang in LANGUAGES}, fold_of(card.text)) for card in cards]
     asked = {name for phrasing in phrasings.of_tools() for name, _ in phrasing.calls}
     made += [_Made.of(dict.fromkeys(LANGUAGES, tool), None) for tool in registry if tool.name not in asked]
-    wishes = [*_known(registry, tools, random, share), *_invented(registry, cards, random, share)]
-    parts = [_taught(wishes, made, len(tools), seed, fold) for fold in (None, *range(FOLDS))]
+    said = list(_known(registry, random, share))
+    senses = _senses(registry, Counter(sense for _, sense, _ in said))
+    wishes = [*_meaning(said, senses), *_invented(registry, cards, random, share)]
+    parts = [_taught(wishes, made, len(senses), seed, fold) for fold in (None, *range(FOLDS))]
     bias = _bias(parts[1:], wishes, made, seed)
     whole, *folds = (replace(part, card=np.array([part.card[0], bias], np.float32)) for part in parts)
-    return Hints(tools, whole, tuple(folds))
+    return Hints(senses, whole, tuple(folds))
 
 
-def _known(registry: Registry, tools: Sequence[str], random: Random, share: float) -> Iterator[_Wish]:
+def _known(registry: Registry, random: Random, share: float) -> Iterator[tuple[str, str, int]]:
+    """Yield what is said for known tools or to be declined, with its sense and its fold."""
     known = {tool.name: tool for tool in registry}
-    numbers = {name: number for number, name in enumerate(tools)}
     for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
         held = phrasing.within("train") and random.random() < share
         if held and all(name in known for name, _ in phrasing.calls):
-            meant = tuple(numbers[name] for name, _ in phrasing.calls)
-            for text in filled(phrasing, known, random):
-                yield _Wish(text, buckets(text), meant, -1, fold_of(phrasing.text))
+            for text, sense in filled(phrasing, known, random):
+                yield text, sense, fold_of(phrasing.text)
     for line in phrasings.lines("decline", "train"):
         if random.random() < share:
-            text = refusal(line)
-            yield _Wish(text, buckets(text), (numbers[""],), -1, fold_of(line))
+            yield refusal(line), "", fold_of(line)
+
+
+def _senses(registry: Registry, count: Counter[str]) -> tuple[str, ...]:
+    """Every tool alone, what is said often enough, and nothing."""
+    alone = [f"<T:{tool.name}>" for tool in registry]
+    often = (sense for sense, times in count.items() if sense and times >= OFTEN)
+    return (*sorted({*alone, *often}), "")
+
+
+def _meaning(said: Iterable[tuple[str, str, int]], senses: Sequence[str]) -> Iterator[_Wish]:
+    """Make wishes of what is said; of a sense that is rare only the tools count."""
+    numbers = {sense: number for number, sense in enumerate(senses)}
+    for text, sense, fold in said:
+        meant = [sense] if sense in numbers else [f"<T:{tool}>" for tool in TOOL.findall(sense)]
+        yield _Wish(text, buckets(text), tuple(numbers[one] for one in meant), -1, fold)
+
+
+def sense_of(calls: Iterable[Call], said: Collection[str], tools: Mapping[str, Tool[..., Any]]) -> str:
+    """Return what calls mean as hints have it (`Hints.senses`), without places and without values that are ``said``."""
+    spelled, parts = Spelling("", ()), []
+    for call in calls:
+        parts.append(f"<T:{call.tool}>")
+        for param in tools[call.tool].params:
+            if param.name in call.args and param.name not in said and param.format != "target" and sayable(param):
+                with contextlib.suppress(WorkflowError):  # a text, which only words say
+                    parts.append("".join([f"<P:{param.name}>", *spelled.value(param, call.args[param.name])]))
+    return "".join(parts)
 
 
 def _invented(registry: Registry, cards: Sequence[Card], random: Random, share: float) -> Iterator[_Wish]:
@@ -103,7 +136,7 @@ def _invented(registry: Registry, cards: Sequence[Card], random: Random, share: 
         for phrasing in card.phrasings:
             if random.random() < share:
                 tools = {**known, card.name: instructions.tool(card, phrasing.language)}
-                for text in filled(phrasing, tools, random):
+                for text, _ in filled(phrasing, tools, random):
                     yield _Wish(text, buckets(text), (), number, fold_of(card.text))
 
 
@@ -114,28 +147,29 @@ def refusal(line: str) -> str:
 
 def filled(
     phrasing: Phrasing, tools: dict[str, Tool[..., Any]], random: Random, split: Split = "train"
-) -> Iterator[str]:
-    """Yield a phrasing with its slots filled, several times; never if nothing fits.
+) -> Iterator[tuple[str, str]]:
+    """Yield a phrasing with its slots filled, and its sense, several times; never if nothing fits.
 
     Args:
         tools: by name.
         split: whose nouns and texts.
     """
+    said = {name.lstrip("-") for name in SLOT.findall(phrasing.text)}
     for _ in range(MORE if phrasing.length <= SHORT else COPIES):
         for _ in range(TRIES):
             try:
-                text = fill(phrasing, Setting(random, tools, phrasing.language, split)).text
+                clause = fill(phrasing, Setting(random, tools, phrasing.language, split))
             except ValueError:
                 continue
-            yield letters(text, words_of(text))
+            yield letters(clause.text, words_of(clause.text)), sense_of(clause.calls, said, tools)
             break
 
 
-def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: int, without: int | None) -> Encoder:
+def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], senses: int, seed: int, without: int | None) -> Encoder:
     """One pass over the wishes for known tools, but for those of a fold, with half as many for made-up ones among them.
 
-    Each wish is to be nearest to what it asks for, of all known tools and of the cards in the step; softmax
-    cross-entropy, shared out where several tools are meant.
+    Each wish is to be nearest to what it asks for, of all senses and of the cards in the step; softmax cross-entropy,
+    shared out where several senses are meant.
     """
     import torch
 
@@ -143,7 +177,7 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
     asking = [wish for wish in wishes if wish.card >= 0 and wish.fold != without]
     cards = [number for number, card in enumerate(made) if card.fold not in (None, without)]
     never = {number for number, card in enumerate(made) if card.fold is None}
-    net = _Net(tools, seed)
+    net = _Net(senses, seed)
     random = np.random.default_rng(seed)
     order = random.permutation(len(known))
     steps = max(1, len(order) // KNOWN)
@@ -159,10 +193,10 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
         scores = net.scores([wish.grams for wish in (*said, *asked)], shown, random)
         wanted = torch.zeros_like(scores)
         for row, wish in enumerate((*said, *asked)):
-            for tool in wish.tools:
-                wanted[row, tool] = 1 / len(wish.tools)
+            for sense in wish.senses:
+                wanted[row, sense] = 1 / len(wish.senses)
             if wish.card >= 0:
-                wanted[row, tools + near.index(wish.card)] = 1
+                wanted[row, senses + near.index(wish.card)] = 1
         loss = torch.nn.functional.cross_entropy(scores, wanted)
         loss.backward()
         for optimizer, rate in zip(net.optimizers, fading, strict=True):
@@ -175,14 +209,14 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
 class _Net:
     """An encoder that learns."""
 
-    def __init__(self, tools: int, seed: int) -> None:
+    def __init__(self, senses: int, seed: int) -> None:
         import torch
 
         torch.manual_seed(seed)
         self.grams = torch.nn.EmbeddingBag(BUCKETS, WIDTH, mode="sum", sparse=True)
         torch.nn.init.normal_(self.grams.weight, std=SPREAD / WIDTH**0.5)
-        self.tools = torch.nn.Parameter(torch.randn(tools, WIDTH))
-        self.bias = torch.nn.Parameter(torch.zeros(tools + 1))  # the last is that of cards
+        self.tools = torch.nn.Parameter(torch.randn(senses, WIDTH))
+        self.bias = torch.nn.Parameter(torch.zeros(senses + 1))  # the last is that of cards
         self.sharp = torch.nn.Parameter(torch.tensor(SHARP))
         free = {"params": [self.bias, self.sharp], "lr": FREE * RATE}
         few = torch.optim.SparseAdam([self.grams.weight], RATE, betas=(0.0, 0.999))
@@ -191,7 +225,7 @@ class _Net:
     def scores(
         self, said: Sequence[NDArray[np.int64]], cards: Sequence[NDArray[np.int64]], random: np.random.Generator
     ) -> Any:
-        """Of each text about each tool and each card, by their n-grams."""
+        """Of each text about each sense and each card, by their n-grams."""
         import torch
 
         own, near = self._vectors(said, random), self._vectors(cards, random)

@@ -14,6 +14,7 @@ from lego.builder.words import words_of
 from lego.core.errors import SettingsError
 
 TOOLS = ("crop", "black_and_white", "blur")
+SENSES = tuple(f"<T:{tool}>" for tool in TOOLS)
 
 
 def encoder(**said: str) -> Encoder:
@@ -30,13 +31,15 @@ def encoder(**said: str) -> Encoder:
 
 @pytest.fixture
 def hints() -> Hints:
-    return Hints(TOOLS, encoder(crop="crop 裁剪", black_and_white="make black and white 黑白", blur="blur blurry 模糊"))
+    return Hints(
+        SENSES, encoder(crop="crop 裁剪", black_and_white="make black and white 黑白", blur="blur blurry 模糊")
+    )
 
 
 def passages(hints: Hints, text: str, fold: int | None = None) -> list[tuple[str, str]]:
-    """Last word and likeliest tool of each passage."""
+    """Last word and likeliest sense, without its brackets, of each passage."""
     words = words_of(text)
-    return [(words[found.last].text, found.tools[0]) for found in hints.passages(text, words, fold)]
+    return [(words[found.last].text, found.senses[0][3:-1]) for found in hints.passages(text, words, fold)]
 
 
 @pytest.mark.parametrize(
@@ -73,12 +76,12 @@ def test_numbers_are_alike_and_letters_are_small() -> None:
 def test_only_likely_tools_are_named_likeliest_first(hints: Hints) -> None:
     (found,) = hints.passages("blur blurry crop", words_of("blur blurry crop"))
     assert (found.first, found.last) == (0, 2)
-    assert found.tools[0] == "blur"
-    assert "black_and_white" not in found.tools
+    assert found.senses[0] == "<T:blur>"
+    assert "<T:black_and_white>" not in found.senses
 
 
 def test_a_task_of_a_fold_gets_hints_that_never_saw_the_fold(hints: Hints) -> None:
-    held = Hints(TOOLS, hints.whole, (encoder(crop="blur"), encoder(black_and_white="blur")))
+    held = Hints(SENSES, hints.whole, (encoder(crop="blur"), encoder(black_and_white="blur")))
     assert passages(held, "blur") == [("blur", "blur")]
     assert passages(held, "blur", 0) == [("blur", "crop")]
     assert passages(held, "blur", 1) == [("blur", "black_and_white")]
@@ -88,9 +91,9 @@ def test_a_task_of_a_fold_gets_hints_that_never_saw_the_fold(hints: Hints) -> No
 def test_a_card_is_named_where_the_words_are_near_to_its_text(hints: Hints) -> None:
     text = "blur it, then crop the sky"
     first, second = hints.passages(text, words_of(text), None, ["sharpen", "crop tightly"])
-    assert (first.tools[0], first.cards) == ("blur", ())
+    assert (first.senses[0], first.cards) == ("<T:blur>", ())
     assert second.cards == (1,)
-    assert hints.passages(text, words_of(text))[1].tools[0] == "crop"
+    assert hints.passages(text, words_of(text))[1].senses[0] == "<T:crop>"
 
 
 def test_a_card_rivals_only_the_tools_that_are_on_offer(hints: Hints) -> None:
@@ -112,6 +115,39 @@ def test_odds_are_of_all_tools_and_cards_and_have_a_floor(hints: Hints) -> None:
     assert cards[1] == known["blur"] == pytest.approx(np.log(LOWEST))
 
 
+LOOK = "<T:blur><P:radius><a_2><T:crop>"
+HARD = "<T:blur><P:radius><a_2>"
+
+
+def of_senses(*senses: str, **said: str) -> Hints:
+    """Hints whose third axis stands for these senses, the first a bit nearer than the next."""
+    model = encoder(**said)
+    rows = np.stack([*model.tools[:2], *(model.tools[2] * (1 - 0.02 * n) for n in range(len(senses)))])
+    whole = Encoder(model.weights, model.scale, rows, np.zeros(len(rows), np.float32), model.card)
+    return Hints((*SENSES[:2], *senses), whole)
+
+
+def test_the_values_that_words_imply_are_shown_where_one_sense_stands_out() -> None:
+    (found,) = of_senses(HARD, blur="soften").passages("soften", words_of("soften"))
+    assert found.senses == (HARD,)
+    unclear = of_senses(HARD, "<T:blur>", "<T:blur><P:radius><a_0.5>", blur="soften")
+    (found,) = unclear.passages("soften", words_of("soften"))
+    assert found.senses == ("<T:blur>",)  # three of about a third: the tool is sure, its strength is not
+
+
+def test_senses_of_a_tool_are_likely_together_and_a_look_counts_for_its_first_tool() -> None:
+    both = of_senses(HARD, "<T:blur>", LOOK, blur="soften")
+    assert both.groups.keys() == {"<T:crop>", "<T:black_and_white>", "<T:blur>", LOOK}
+    (found,) = both.passages("soften", words_of("soften"))
+    assert [sense[:8] for sense in found.senses] == ["<T:blur>", "<T:blur>"]
+    assert found.senses[1] == LOOK
+    known, _ = both.odds("soften", None, [], TOOLS)
+    assert known["blur"] == pytest.approx(0, abs=0.01)
+    assert known["crop"] == pytest.approx(np.log(LOWEST))
+    whole, _ = both.odds("soften", None, [], ("blur", "black_and_white"))
+    assert whole["blur"] == pytest.approx(0, abs=0.01)  # the look needs a tool that is not there
+
+
 def test_a_card_takes_the_place_of_a_tool_that_is_not_on_offer(hints: Hints) -> None:
     known, (card,) = hints.odds("crop it", None, ["crop tightly"], ("blur",))
     assert known["crop"] == pytest.approx(np.log(LOWEST))
@@ -119,10 +155,10 @@ def test_a_card_takes_the_place_of_a_tool_that_is_not_on_offer(hints: Hints) -> 
 
 
 def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:
-    held = Hints(TOOLS, hints.whole, (encoder(crop="blur"),))
+    held = Hints(SENSES, hints.whole, (encoder(crop="blur"),))
     held.save(tmp_path / FILE)
     found = Hints.load(tmp_path / FILE)
-    assert found.tools == TOOLS
+    assert found.senses == SENSES
     assert np.array_equal(found.whole.weights, hints.whole.weights)
     assert passages(found, "blur", 0) == [("blur", "crop")]
 
@@ -140,6 +176,6 @@ def test_a_broken_file_is_told(hints: Hints, tmp_path: Path, content: bytes | No
 
 
 def test_hints_of_another_size_are_told(hints: Hints, tmp_path: Path) -> None:
-    Hints((*TOOLS, "flip"), hints.whole).save(tmp_path / FILE)
+    Hints((*SENSES, "<T:flip>"), hints.whole).save(tmp_path / FILE)
     with pytest.raises(ValueError, match="another size"):
         Hints.load(tmp_path / FILE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,9 @@ def hints() -> Hints:
         weights[buckets(text), number] = 100
     tools = 12 * np.eye(3, WIDTH, dtype=np.float32)
     bias, card = np.array([0, 0, 6], np.float32), np.array([12, 0], np.float32)
-    return Hints(("move", "flip", ""), Encoder(weights, np.ones(WIDTH, np.float32), tools, bias, card))
+    return Hints(
+        ("<T:move>", "<T:flip>", ""), Encoder(weights, np.ones(WIDTH, np.float32), tools, bias, card)
+    )
 
 
 def marked(hints: Hints, text: str) -> dict[str, str]:
@@ -70,6 +74,12 @@ def test_known_tools_are_marked_with_choices_alone_each_once(hints: Hints) -> No
     found = marked(hints, "move flip it to the top left")
     assert found["left"].count("<P:to>") == 1
     assert "<P:" not in marked(hints, "move it in that direction")["direction"]
+
+
+def test_the_values_that_words_imply_are_marked_and_choices_that_they_name_too(hints: Hints) -> None:
+    implied = replace(hints, senses=("<T:move>", "<T:flip><P:direction><c_1>", ""))
+    assert marked(implied, "mirror it") == {"it": "<T:flip><P:direction><c_1>"}
+    assert "<P:direction><c_0>" in marked(implied, "mirror it horizontally now")["horizontally"]
 
 
 def test_what_is_quoted_or_in_chinese_names_nothing(hints: Hints) -> None:
