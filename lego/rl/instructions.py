@@ -28,10 +28,12 @@ from lego.rl.records import Language
 
 CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
-DRILLED = (1,) * 30 + (2,) * 40 + (3,) * 30  # in the training: several wishes take longest to learn
+DRILLED = (1,) * 25 + (2,) * 35 + (3,) * 25 + (4,) * 15  # in the training: several wishes take longest to learn
+LISTED = 0.25  # of these: joined by nothing but commas, as the concrete words of a look are
+PRECISE = 0.15  # of these: all wishes in phrasings that say a value
 DECLINED = 0.06  # of tasks: nothing here can do it
 MISSING = 0.06  # of tasks: some tools are not on offer; in half of them one that is asked for
-INVENTED = 0.36  # of tasks: cards of made-up tools in front
+INVENTED, HELD_INVENTED = 0.5, 0.36  # of tasks, in the training and elsewhere: cards of made-up tools in front
 ASKED = 0.6  # of these: one is asked for
 SEEN = 0.10  # of tasks: what is wrong with the picture has to be seen
 SPOT = 0.40  # of tasks: what can be named by place or size alone is; which one it is has to be seen
@@ -42,6 +44,7 @@ AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
 SHORT = 1.5  # in the training a phrasing of n words comes with a weight of n to the power of minus this
 ORDERS = 8  # in which the parameters and choices of a made-up tool come
 LOOK = 0.5  # weight of a look of several tools; there are 35 of them
+LIST = {"en": ("{a}, {b}",), "zh": ("{a}，{b}",) * 3 + ("{a}、{b}",)}
 TRIES = 30
 Level: TypeAlias = Literal["plain", "words", "whole", "shown", "placed"]
 
@@ -137,6 +140,9 @@ class _Maker:
             for fold in self.folds
             for language in ("en", "zh")
         }
+        self.precise = {
+            key: [phrasing for phrasing in known if phrasing.valued] or known for key, known in self.by_tool.items()
+        }
         self.weights = {
             key: [(LOOK if " + " in name else 1) * len(self.by_tool[(*key, name)]) ** 0.5 for name in names]
             for key, names in self.names.items()
@@ -144,6 +150,7 @@ class _Maker:
         self.cards = [card for card in phrasings.of_cards() if belongs(card.text, self.split)]
         self.scenes = 0 if self.training else pictures.STORE  # training never meets those from there on
         self.clauses = DRILLED if self.training else CLAUSES
+        self.invented = INVENTED if self.training else HELD_INVENTED
 
     def _fold(self, text: str) -> int | None:
         """Of a line, if there are folds."""
@@ -156,7 +163,7 @@ class _Maker:
             return self._declined(random, language)
         if dice < DECLINED + SEEN and not self.blind:
             return self._seen(random, language)
-        cards = self._invented(random) if random.random() < INVENTED and not (self.single or self.shown) else []
+        cards = self._invented(random) if random.random() < self.invented and not (self.single or self.shown) else []
         wanted = bool(cards) and random.random() < ASKED
         for _ in range(TRIES):
             try:
@@ -170,6 +177,7 @@ class _Maker:
         fold = self._fold(cards[0].text) if cards else fold  # one for all wishes and cards of a task
         drawn = random.random() < DRAWN
         count = 1 if drawn or self.single else random.choice(self.clauses)
+        listed, precise = (self.training and count > 1 and random.random() < share for share in (LISTED, PRECISE))
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
         invented = {card.name: self._tool(card, language, random) for card in cards}
@@ -183,8 +191,7 @@ class _Maker:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
             else:
                 name = random.choices(self.names[fold, language], self.weights[fold, language])[0]
-                key = (fold, language, name)
-                phrasing = random.choices(self.by_tool[key], cum_weights=self.often[key])[0]
+                phrasing = self._phrasing((fold, language, name), precise, random)
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
             before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
@@ -195,7 +202,7 @@ class _Maker:
         second = any(_second(tools[call.tool]) for call in calls) or random.random() < SECOND
         given = ("mask",) * drawn + ("reference",) * second
         offered = self._offer(random, {call.tool for call in calls}) + tuple(invented.values())
-        text = dressed(random, clauses, language)
+        text = dressed(random, clauses, language, listed)
         names = {tool.name for tool in offered}
         flow = workflow_of(calls, offered, given) if all(call.tool in names for call in calls) else None
         image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
@@ -208,6 +215,12 @@ class _Maker:
             _with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted,
             thought=thought, target=target, mask=mask,
         )  # fmt: skip
+
+    def _phrasing(self, key: tuple[int | None, str, str], precise: bool, random: Random) -> Phrasing:
+        """One for a tool or a look; with a value in it, if there is one, where that is asked for."""
+        if precise:
+            return random.choice(self.precise[key])
+        return random.choices(self.by_tool[key], cum_weights=self.often[key])[0]
 
     def _seen(self, random: Random, language: str) -> Task | None:
         """A wish that says no more than that something is wrong, over a picture with a fault."""
@@ -251,7 +264,7 @@ class _Maker:
         text = re.sub(r"\{(thing|around|keep)\}", lambda m: slots.noun(random, language, self.split).said, text)
         if "{" in text:
             return None
-        more = random.random() < INVENTED and not self.shown
+        more = random.random() < self.invented and not self.shown
         fold = self._fold(line)
         cards = [self._tool(card, language, random) for card in self._invented(random, fold)] if more else []
         offered = (*self.registry, *cards)
@@ -288,8 +301,8 @@ def tool(card: phrasings.Card, language: str, order: int = 0) -> Tool[..., Any]:
     return tool_of(shuffled(text, Random(f"{card.name} {order}")) if order else text)
 
 
-def dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:
-    """Join the clauses, be polite, mistype, begin and end as people do."""
+def dressed(random: Random, clauses: Sequence[Clause], language: str, listed: bool = False) -> str:
+    """Join the clauses (as a list, if that is asked for), be polite, mistype, begin and end as people do."""
     texts = []
     for clause in clauses:
         if random.random() < TYPO and language == "en":
@@ -298,7 +311,8 @@ def dressed(random: Random, clauses: Sequence[Clause], language: str) -> str:
     joined = texts[-1]
     joins = phrasings.sections("joins")
     for text in reversed(texts[:-1]):
-        joined = random.choice(joins[f"join_{language}"]).replace("{a}", text).replace("{b}", joined)
+        ways = LIST[language] if listed else joins[f"join_{language}"]
+        joined = random.choice(ways).replace("{a}", text).replace("{b}", joined)
     alone = any(clause.phrasing.alone for clause in clauses)
     glue = " " if language == "en" else ""
     if random.random() < PREFIX and not alone:

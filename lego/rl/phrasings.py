@@ -37,6 +37,7 @@ PLAIN = {"en": 2, "zh": 3}  # words, or Chinese characters, of a phrasing that i
 FOLDS = 4  # of the training's phrasings, see `lego.builder.hints`
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 IMPLIED = re.compile(r"\s+=>\s*")
+NO_VALUES = {"it", "thing", "around", "keep", "deg", "deg2"}  # slots of things and degrees; the others are parameters
 AMOUNTS = ("weak", "normal", "strong", "max")
 
 
@@ -65,6 +66,11 @@ class Phrasing:
     def plain(self) -> bool:
         """Is it among the plainest, which people say most? These are all learned, and none is examined."""
         return self.common or len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
+
+    @functools.cached_property
+    def valued(self) -> bool:
+        """Does it say a value: a number, a colour, a choice, a text?"""
+        return bool(set(re.findall(r"\{-?(\w+)\}", self.text)) - NO_VALUES)
 
     @property
     def language(self) -> str:

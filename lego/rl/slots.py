@@ -85,7 +85,7 @@ SIZES: dict[str, tuple[tuple[float, ...], tuple[str, ...], tuple[str, ...]]] = {
     "px": ((*PIXELS, 1200, 1600, 1920, 2000), ("pixel", "pixels", "px", "px"), ("像素", "px")),
 }  # fmt: skip
 HAN = "零一二三四五六七八九"
-HEX_SHARE = 0.08  # of colours that are said as a code
+CODED, HELD_CODED = 0.25, 0.08  # of colours, in the training and elsewhere: said as a code
 WORDS_SHARE = 0.15  # of numbers that are spelled
 
 
@@ -152,7 +152,7 @@ def said(random: Random, param: Param, language: str, split: Split, negative: bo
         choice = random.choice(places or param.choices)
         return _choice(random, choice, language), choice
     if param.format == "color":
-        text = _color(random, language)
+        text = _color(random, language, split)
         return text, color_from(words_of(text), 0)
     if param.format == "ratio":
         text = random.choice(RATIOS)
@@ -188,8 +188,8 @@ def _names(language: str) -> Sequence[str]:
     return [*common * 4, *(name for name in CSS if "gr" not in name or name in ("green", "grey", "gray"))]
 
 
-def _color(random: Random, language: str) -> str:
-    if random.random() < HEX_SHARE:
+def _color(random: Random, language: str, split: Split) -> str:
+    if random.random() < (CODED if split == "train" else HELD_CODED):
         return f"#{random.randrange(1 << 24):06x}"
     name = random.choice(_names(language))
     if language == "zh":

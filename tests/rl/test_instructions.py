@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections import Counter
 from random import Random
 
@@ -16,7 +17,7 @@ from lego.builder.words import words_of
 from lego.core.registry import Registry, registry
 from lego.core.values import Image, Mask
 from lego.rl import instructions, phrasings, pictures, slots
-from lego.rl.clauses import Setting, fill
+from lego.rl.clauses import Clause, Setting, fill
 from lego.rl.instructions import Task
 from lego.rl.phrasings import FOLDS, Phrasing, Split, belongs, fold_of
 
@@ -106,6 +107,28 @@ def test_short_phrasings_come_more_often_in_the_training_only() -> None:
         return sum(len(words_of(line)) <= 3 for line in found) / len(found)
 
     assert short("train") > 0.15 > short("test")
+
+
+def test_training_has_more_wishes_at_once_more_of_them_listed_and_more_values() -> None:
+    train, held = some(count=900), some("val", count=900, unseen=False)  # of the same phrasings
+
+    def share(tasks: list[Task], what: str) -> float:
+        several = [task for task in tasks if len(task.source) > 1]
+        return sum(len(re.findall(what, task.request.instruction)) > 1 for task in several) / len(several)
+
+    assert {len(task.source) for task in train} == {1, 2, 3, 4}
+    assert {len(task.source) for task in held} == {1, 2, 3}
+    assert share(train, "%|百分之|percent|per cent") > 2 * share(held, "%|百分之|percent|per cent")
+    assert sum("#" in task.request.instruction for task in train) > 2 * sum("#" in t.request.instruction for t in held)
+    listed = instructions.dressed(Random(1), [clause("blur {it}"), clause("invert {it}"), clause("sepia")], "en", True)
+    assert listed.count(", ") >= 2
+    assert " and " not in listed
+
+
+def clause(text: str) -> Clause:
+    """One wish."""
+    tools = {tool.name: tool for tool in registry}
+    return fill(Phrasing(((text.split()[0], ()),), text), Setting(Random(1), tools, "en", "val"))
 
 
 def test_known_phrasings_with_unseen_nouns_are_a_part_of_their_own() -> None:
