@@ -50,7 +50,8 @@ def wishes(hints: Hints, split: Split, random: Random) -> Iterator[tuple[str, st
     known = {tool.name: tool for tool in registry.running()}
     for phrasing in phrasings.of_tools():
         if phrasing.within(split) and all(name in known for name, _ in phrasing.calls):
-            yield from itertools.islice(hinting.filled(phrasing, known, random, split), 1)
+            for text, calls in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
+                yield text, hinting.sense_of(calls, hinting.said_in(phrasing), known)
     for line in phrasings.lines("decline", split):
         yield hinting.refusal(line), ""
 
@@ -69,10 +70,11 @@ def likely(hints: Hints, text: str, meant: str) -> tuple[bool, bool, float]:
 def made_up(hints: Hints, split: Split, language: str, random: Random) -> Iterator[bool]:
     """Yield for each wish for a made-up tool whether its card is the likeliest."""
     cards = [card for card in phrasings.of_cards() if belongs(card.text, split)]
+    running = registry.running()
     for card in cards:
         others = random.sample([other for other in cards if other is not card], RIVALS)
         tools = [instructions.tool(one, language) for one in (card, *others)]
-        known = {tool.name: tool for tool in (*registry.running(), tools[0])}
+        known = {tool.name: tool for tool in (*running, tools[0])}
         for phrasing in (phrasing for phrasing in card.phrasings if phrasing.language == language):
             for text, _ in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
                 yield int(hints.whole.shares(text, [text_of(tool) for tool in tools]).argmax()) == len(hints.senses)

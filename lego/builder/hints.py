@@ -17,7 +17,6 @@ import io
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +24,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lego.builder.arguments import Reader
+from lego.builder.ngrams import BUCKETS, buckets
 from lego.builder.words import Word
 from lego.core.codec import write_whole
 
 FILE = "hints.npz"
 ARRAYS = ("weights", "scale", "tools", "bias", "card")  # in it, those of `Encoder`, one a model
-BUCKETS, WIDTH = 1 << 16, 128  # of n-grams; numbers of a vector
+READ = "read_"  # before the names of those of `lego.builder.arguments.Reader`
+WIDTH = 128  # numbers of a vector
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
 CLEAR = 0.4  # share of a tool's likelihood that one of its senses must have to be shown
 LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
 TOOL = re.compile(r"<T:([^>]+)>")
-WORD = re.compile(r"[^\W\d_\u3400-\u9fff]+|[\u3400-\u9fff]+|[0%°#:]|\"\"")
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
-LETTERS, CHARACTERS = (2, 3, 4, 5), (1, 2, 3)  # lengths of n-grams, of English words and of Chinese
 BREAK = re.compile(
     r"[,;.!?，。；！？、\n]+|\b(?:and|then|also|plus)\b|&"
     r"|然后|接着|再|并且|并|同时|顺便|还有|另外|之后|最后|而且|以后|和",
@@ -116,11 +115,13 @@ class Hints:
             a tool here could do.
         whole: learned from all phrasings.
         folds: each learned from all phrasings and made-up tools but one fold's; empty once training is over.
+        readers: what words say of the parameters of cards, for the whole and for each fold; empty if nothing does.
     """
 
     senses: tuple[str, ...]
     whole: Encoder
     folds: tuple[Encoder, ...] = ()
+    readers: tuple[Reader, ...] = ()
 
     @functools.cached_property
     def tools(self) -> tuple[tuple[str, ...], ...]:
@@ -145,22 +146,24 @@ class Hints:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
                 senses, arrays = data["senses"].tolist(), [data[name] for name in ARRAYS]
+                read = [data[READ + name] for name in Reader.ARRAYS if READ + name in data]
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise ValueError(f"{path.name} is broken: {error}") from None
         parts = [Encoder(*part) for part in zip(*arrays, strict=True)]
+        readers = [Reader(*part) for part in zip(*read, strict=True)]
         sizes = {(part.weights.shape, part.tools.shape) for part in parts}
-        if sizes != {((BUCKETS, WIDTH), (len(senses), WIDTH))}:
+        if sizes != {((BUCKETS, WIDTH), (len(senses), WIDTH))} or not all(reader.fits for reader in readers):
             raise ValueError(f"{path.name} is of another size")
-        return cls(tuple(senses), parts[0], tuple(parts[1:]))
+        return cls(tuple(senses), parts[0], tuple(parts[1:]), tuple(readers))
 
     def save(self, path: Path) -> None:
         """Write the file of a checkpoint, whole or not at all."""
-        weights, scale, tools, bias, card = (
-            np.stack([getattr(part, name) for part in (self.whole, *self.folds)]) for name in ARRAYS
-        )
+        models = (self.whole, *self.folds)
+        held = {name: np.stack([getattr(part, name) for part in models]) for name in ARRAYS}
+        if self.readers:
+            held |= {READ + name: np.stack([getattr(part, name) for part in self.readers]) for name in Reader.ARRAYS}
         file = io.BytesIO()
-        senses = np.array(self.senses)
-        np.savez_compressed(file, senses=senses, weights=weights, scale=scale, tools=tools, bias=bias, card=card)
+        np.savez_compressed(file, senses=np.array(self.senses), **held)
         write_whole(path, file.getvalue())
 
     def passages(
@@ -219,6 +222,17 @@ class Hints:
             _log(n) for n in shares[len(self.senses) :].tolist()
         ]
 
+    def reader(self, fold: int | None) -> Reader | None:
+        """What tells of words of a fold what they say of a card's parameters."""
+        number = 1 + fold if fold is not None and len(self.readers) > 1 else 0
+        return self.readers[number] if self.readers else None
+
+    def senses_of(
+        self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]
+    ) -> NDArray[np.float32]:
+        """Return how likely each sense is; arguments as in `odds`."""
+        return _shares(self._scores(text, fold, cards, known))[: len(self.senses)]
+
     def _scores(self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]) -> NDArray[np.float32]:
         """The encoder's, without the senses of tools that are not on offer."""
         scores = self._model(fold).scores(text, cards)
@@ -256,25 +270,6 @@ def letters(instruction: str, words: Sequence[Word]) -> str:
             parts.append(instruction[at : word.start] + '""')
             at = word.end
     return "".join([*parts, instruction[at : words[-1].end] if words else ""])
-
-
-def grams(text: str) -> set[str]:
-    """Return the n-grams of a text: letters of words with their borders, pairs of words, Chinese characters."""
-    found: set[str] = set()
-    before = ""
-    for word in WORD.findall(NUMBER.sub("0", text.lower())):
-        chinese = "\u3400" <= word[0] <= "\u9fff"
-        padded = word if chinese else f"<{word}>"
-        found |= {padded[n : n + s] for s in (CHARACTERS if chinese else LETTERS) for n in range(len(padded) - s + 1)}
-        if not chinese:
-            found |= {padded, f"{before} {word}"}
-        before = "" if chinese else word
-    return found
-
-
-def buckets(text: str) -> NDArray[np.int64]:
-    """Return the numbers of a text's n-grams, each once."""
-    return np.array(sorted({zlib.crc32(gram.encode()) % BUCKETS for gram in grams(text)}), np.int64)
 
 
 def _cut(instruction: str, words: Sequence[Word]) -> list[tuple[int, int]]:

@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lego.builder.hints import Hints, letters
-from lego.builder.prompt import Lean
+from lego.builder.hints import Hints
 from lego.builder.rank import card, index_of
 from lego.builder.spelling import SLOTS
 from lego.builder.words import Word
@@ -84,25 +83,6 @@ def marks(
                     found[passage.first + place].append(mark)
         found.setdefault(passage.last, []).extend([*hinted, *near])
     return {number: "".join(tokens) for number, tokens in found.items()}
-
-
-def lean(hints: Hints, instruction: str, words: Sequence[Word], fold: int | None, tools: Mapping[str, Tooling]) -> Lean:
-    """Return what is added to the logits of tools once an answer has said which words ask for one; see `Form.lean`.
-
-    It is how likely the words are about each of them, by the hints. Arguments as in `marks`.
-    """
-    tokens = [token for token in tools if token.startswith("<t_")]
-    cards = [card(tools[token]) for token in tokens]
-    offered = {tool.name for token, tool in tools.items() if token.startswith("<T:")}
-
-    def add(last: Sequence[str]) -> dict[str, float]:
-        if list(last[-3:-2]) != ["<at>"]:
-            return {}
-        first, end = (int(token[3:-1]) for token in last[-2:])
-        known, new = hints.odds(letters(instruction, words[first : end + 1]), fold, cards, offered)
-        return {f"<T:{tool}>": more for tool, more in known.items()} | dict(zip(tokens, new, strict=True))
-
-    return add
 
 
 def _named(said: Sequence[str], tool: Tooling, params: Mapping[str, str], is_card: bool) -> list[tuple[int, list[str]]]:

@@ -17,7 +17,6 @@ from lego.core.errors import PlanError
 
 MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
 MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
-LAST = 3  # tokens of an answer that a form looks at
 TOKEN = re.compile(r"<[^<>\s]+>")
 SIDE = re.compile(r"<l_\d+>")  # of a box on a grid
 SAMPLES = 4  # until one is a plan that was not tried before
@@ -108,7 +107,7 @@ def lean_of(network: Network, request: Request) -> Lean | None:
         return None
 
     def add(ids: Sequence[int]) -> dict[int, float]:
-        said = TOKEN.findall(network.text(ids[-LAST:]))
+        said = TOKEN.findall(network.text(ids))
         return {network.constraint.ids(token)[0]: more for token, more in lean(said).items()}
 
     return add

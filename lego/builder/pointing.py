@@ -25,7 +25,8 @@ from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
 from lego.builder.hints import Hints
-from lego.builder.marks import lean, marks, nearest
+from lego.builder.leaning import lean
+from lego.builder.marks import marks, nearest
 from lego.builder.prompt import Lean
 from lego.builder.spelling import GRID, KEEP, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
@@ -174,11 +175,12 @@ class Pointing:
         return Plan(flow, "; ".join(said(call) for call in calls))
 
     def lean(self, request: Request) -> Lean | None:
-        """After the words that ask for a call: how likely they are about each of the tools, by their letters."""
+        """After the words that ask for a call: what they mean by their letters, see `lego.builder.leaning`."""
         if self.hints is None:
             return None
         setting = self._setting(request)
-        return lean(self.hints, request.instruction, setting.words, request.fold, setting.tools)
+        words, fold = setting.words, request.fold
+        return lean(self.hints, request.instruction, words, fold, setting.tools, setting.param_tokens)
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """What a teacher would have the model say; no workflow means that it is to decline.

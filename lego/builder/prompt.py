@@ -85,8 +85,8 @@ class Form(Protocol):
         ...
 
     def lean(self, request: Request) -> Lean | None:
-        """Return what the form itself holds likely: from the last tokens of an answer to what is added to the logits of
-        the next, tokens as text; None if it holds nothing."""
+        """Return what the form itself holds likely: from an answer so far to what is added to the logits of its next
+        token, tokens as text; None if it holds nothing."""
         ...
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lego.builder.calls import Call
-from lego.builder.hints import BUCKETS, TOOL, WIDTH, Encoder, Hints, buckets, letters
+from lego.builder.hints import TOOL, WIDTH, Encoder, Hints, letters
+from lego.builder.ngrams import BUCKETS, buckets
 from lego.builder.rank import card as text_of
 from lego.builder.spelling import Spelling, sayable
 from lego.builder.words import words_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
-from lego.rl import instructions, phrasings
+from lego.rl import arguments, instructions, phrasings
+from lego.rl.arguments import Lesson
 from lego.rl.clauses import Setting, fill
 from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of
 
@@ -83,11 +85,14 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
     made += [_Made.of(dict.fromkeys(LANGUAGES, tool), None) for tool in registry if tool.name not in asked]
     said = list(_known(registry, random, share))
     senses = _senses(registry, Counter(sense for _, sense, _ in said))
-    wishes = [*_meaning(said, senses), *_invented(registry, cards, random, share)]
+    asking = list(_invented(registry, cards, random, share))
+    wishes = [*_meaning(said, senses), *(wish for wish, _ in asking)]
+    lessons = [lesson for _, lesson in asking if lesson]
+    readers = tuple(arguments.taught(lessons, seed, fold) for fold in (None, *range(FOLDS)))
     parts = [_taught(wishes, made, len(senses), seed, fold) for fold in (None, *range(FOLDS))]
     bias = _bias(parts[1:], wishes, made, seed)
     whole, *folds = (replace(part, card=np.array([part.card[0], bias], np.float32)) for part in parts)
-    return Hints(senses, whole, tuple(folds))
+    return Hints(senses, whole, tuple(folds), readers)
 
 
 def _known(registry: Registry, random: Random, share: float) -> Iterator[tuple[str, str, int]]:
@@ -96,8 +101,8 @@ def _known(registry: Registry, random: Random, share: float) -> Iterator[tuple[s
     for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
         held = phrasing.within("train") and random.random() < share
         if held and all(name in known for name, _ in phrasing.calls):
-            for text, sense in filled(phrasing, known, random):
-                yield text, sense, fold_of(phrasing.text)
+            for text, calls in filled(phrasing, known, random):
+                yield text, sense_of(calls, said_in(phrasing), known), fold_of(phrasing.text)
     for line in phrasings.lines("decline", "train"):
         if random.random() < share:
             yield refusal(line), "", fold_of(line)
@@ -130,14 +135,19 @@ def sense_of(calls: Iterable[Call], said: Collection[str], tools: Mapping[str, T
     return "".join(parts)
 
 
-def _invented(registry: Registry, cards: Sequence[Card], random: Random, share: float) -> Iterator[_Wish]:
+def _invented(
+    registry: Registry, cards: Sequence[Card], random: Random, share: float
+) -> Iterator[tuple[_Wish, Lesson | None]]:
+    """Yield wishes for made-up tools, the first `COPIES` of a phrasing with what they say of its parameters."""
     known = {tool.name: tool for tool in registry}
     for number, card in enumerate(cards):
         for phrasing in card.phrasings:
             if random.random() < share:
-                tools = {**known, card.name: instructions.tool(card, phrasing.language)}
-                for text, _ in filled(phrasing, tools, random):
-                    yield _Wish(text, buckets(text), (), number, fold_of(card.text))
+                tool, fold = instructions.tool(card, phrasing.language), fold_of(card.text)
+                for copy, (text, calls) in enumerate(filled(phrasing, {**known, card.name: tool}, random)):
+                    args = next((call.args for call in calls if call.tool == card.name), {})
+                    held = arguments.lesson(text, tool, args, said_in(phrasing), fold) if copy < COPIES else None
+                    yield _Wish(text, buckets(text), (), number, fold), held
 
 
 def refusal(line: str) -> str:
@@ -145,23 +155,27 @@ def refusal(line: str) -> str:
     return re.sub(r"[!{}]", "", line)
 
 
+def said_in(phrasing: Phrasing) -> set[str]:
+    """Return the slots of a phrasing: the parameters whose values stand in the words, and those of things."""
+    return {name.lstrip("-") for name in SLOT.findall(phrasing.text)}
+
+
 def filled(
     phrasing: Phrasing, tools: dict[str, Tool[..., Any]], random: Random, split: Split = "train"
-) -> Iterator[tuple[str, str]]:
-    """Yield a phrasing with its slots filled, and its sense, several times; never if nothing fits.
+) -> Iterator[tuple[str, list[Call]]]:
+    """Yield a phrasing with its slots filled, and its calls, several times; never if nothing fits.
 
     Args:
         tools: by name.
         split: whose nouns and texts.
     """
-    said = {name.lstrip("-") for name in SLOT.findall(phrasing.text)}
     for _ in range(MORE if phrasing.length <= SHORT else COPIES):
         for _ in range(TRIES):
             try:
                 clause = fill(phrasing, Setting(random, tools, phrasing.language, split))
             except ValueError:
                 continue
-            yield letters(clause.text, words_of(clause.text)), sense_of(clause.calls, said, tools)
+            yield letters(clause.text, words_of(clause.text)), clause.calls
             break
 
 

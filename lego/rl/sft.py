@@ -17,7 +17,7 @@ import torch
 from trl import SFTConfig, SFTTrainer
 
 from lego.builder.frame import seen
-from lego.builder.planning import LAST, TOKEN
+from lego.builder.planning import TOKEN
 from lego.builder.prompt import Form
 from lego.core.registry import Registry
 from lego.rl import recipe as recipes
@@ -87,9 +87,7 @@ def row(example: supply.Example, form: Form, share: float = 0.0) -> dict[str, An
     said = TOKEN.findall(example.answer) if lean else []
     return {
         "lean": [
-            (n, token, more)
-            for n in range(1, len(said))
-            for token, more in (lean(said[max(0, n - LAST) : n]) if lean else {}).items()
+            (n, token, more) for n in range(1, len(said)) for token, more in (lean(said[:n]) if lean else {}).items()
         ],
         "prompt": [{"role": "user", "content": hidden(example.prompt, share, Random(example.prompt))}],
         "completion": [{"role": "assistant", "content": example.answer}],

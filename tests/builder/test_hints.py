@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lego.builder.hints import BUCKETS, FILE, LOWEST, WIDTH, Encoder, Hints, buckets, grams, letters
+from lego.builder.arguments import KINDS, ROWS, SIZE, Reader
+from lego.builder.hints import FILE, LOWEST, WIDTH, Encoder, Hints, letters
+from lego.builder.ngrams import BUCKETS, buckets, grams
 from lego.builder.prompt import form_of
 from lego.builder.words import words_of
 from lego.core.errors import SettingsError
@@ -161,6 +164,27 @@ def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:
     assert found.senses == SENSES
     assert np.array_equal(found.whole.weights, hints.whole.weights)
     assert passages(found, "blur", 0) == [("blur", "crop")]
+    assert found.reader(None) is None
+
+
+def test_the_file_keeps_what_reads_of_cards(hints: Hints, tmp_path: Path) -> None:
+    none = np.zeros(len(KINDS), np.float32)
+    readers = tuple(
+        Reader(
+            np.full((ROWS, SIZE), n, np.int8), np.ones(SIZE, np.float32), np.zeros((len(KINDS), SIZE)), none, none[:3]
+        )
+        for n in range(3)
+    )
+    replace(hints, readers=readers).save(tmp_path / FILE)
+    found = Hints.load(tmp_path / FILE)
+    for fold, number in ((None, 0), (0, 1), (1, 2)):
+        reader = found.reader(fold)
+        assert reader is not None
+        assert reader.weights[0, 0] == number
+    small = Reader(readers[0].weights[1:], *(getattr(readers[0], name) for name in Reader.ARRAYS[1:]))
+    replace(hints, readers=(small,)).save(tmp_path / FILE)
+    with pytest.raises(ValueError, match="another size"):
+        Hints.load(tmp_path / FILE)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])

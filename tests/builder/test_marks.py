@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import lego.tools  # registers them
-from lego.builder.hints import BUCKETS, WIDTH, Encoder, Hints, buckets
+from lego.builder.hints import WIDTH, Encoder, Hints
 from lego.builder.marks import marks, nearest
+from lego.builder.ngrams import BUCKETS, buckets
 from lego.builder.words import words_of
 from lego.core.registry import registry
 from lego.rl.invented import tool_of
@@ -36,9 +37,7 @@ def hints() -> Hints:
         weights[buckets(text), number] = 100
     tools = 12 * np.eye(3, WIDTH, dtype=np.float32)
     bias, card = np.array([0, 0, 6], np.float32), np.array([12, 0], np.float32)
-    return Hints(
-        ("<T:move>", "<T:flip>", ""), Encoder(weights, np.ones(WIDTH, np.float32), tools, bias, card)
-    )
+    return Hints(("<T:move>", "<T:flip>", ""), Encoder(weights, np.ones(WIDTH, np.float32), tools, bias, card))
 
 
 def marked(hints: Hints, text: str) -> dict[str, str]:

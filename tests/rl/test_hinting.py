@@ -65,16 +65,19 @@ def test_there_is_a_model_for_every_fold(hints: Hints) -> None:
     ],
 )
 def test_a_sense_holds_the_values_that_words_imply(phrasing: Phrasing, sense: str) -> None:
+    assert {found for _, found in senses(phrasing, 1)} == {sense}
+
+
+def senses(phrasing: Phrasing, seed: int) -> list[tuple[str, str]]:
+    """Of fillings: what is said, and what it means."""
     tools = {tool.name: tool for tool in registry}
-    assert {found for _, found in hinting.filled(phrasing, tools, Random(1))} == {sense}
+    found = hinting.filled(phrasing, tools, Random(seed))
+    return [(text, hinting.sense_of(calls, hinting.said_in(phrasing), tools)) for text, calls in found]
 
 
 def test_a_degree_is_a_part_of_the_sense() -> None:
     phrasing = Phrasing((("grain", (("amount", "normal"),)),), "{deg} more grain in the whole of my old photo")
-    tools = {tool.name: tool for tool in registry}
-    found = {
-        text.startswith("more"): sense for n in range(20) for text, sense in hinting.filled(phrasing, tools, Random(n))
-    }
+    found = {text.startswith("more"): sense for n in range(20) for text, sense in senses(phrasing, n)}
     assert found[True] == "<T:grain><P:amount><a_1>"
     assert found[False] in ("<T:grain><P:amount><a_0.5>", "<T:grain><P:amount><a_2>")
 

@@ -1,0 +1,138 @@
+"""Teaching what words say of the parameters of tools that were never seen, from those of made-up ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lego.builder.arguments import KINDS, NOTHING, ROWS, SAID, SIZE, Option, Reader, options, overlap, rows
+from lego.builder.pointing import PARAMS
+from lego.builder.spelling import Spelling, sayable
+from lego.core.errors import WorkflowError
+from lego.core.registry import Tool
+from lego.core.signature import Param
+
+STEP = 128  # wishes
+RATE, LAST = 6e-3, 0.05  # Adam's, and the share of it that is left at the end
+FREE = 5  # how much quicker biases and sharpness learn
+DROPPED = 0.2  # share of n-grams left out
+SHARP, SPREAD = 10.0, 0.3  # at the start: of likelihoods, and the length of an n-gram's vector
+NEVER = -1e9  # the score of what is no option
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Words for a made-up tool: their n-grams, the options of each of its parameters, which is meant, their fold."""
+
+    grams: NDArray[np.int64]
+    options: tuple[tuple[Option, ...], ...]
+    meant: tuple[int, ...]
+    fold: int
+
+
+def lesson(text: str, tool: Tool[..., Any], args: Mapping[str, Any], said: Collection[str], fold: int) -> Lesson:
+    """Return what there is to learn of a wish.
+
+    Args:
+        text: its words.
+        args: those of the call that it asks for.
+        said: the parameters whose values stand in the words.
+    """
+    params = [param for param in tool.params if sayable(param)][:PARAMS]
+    meant = tuple(_meant(param, args[param.name], param.name in said) if param.name in args else 0 for param in params)
+    return Lesson(rows(text), tuple(options(param) for param in params), meant, fold)
+
+
+def _meant(param: Param, value: Any, said: bool) -> int:
+    """The number of the option; of a number for which there is none, as if it stood in the words."""
+    kinds = [option.token or option.kind for option in options(param)]
+    if said and SAID in kinds:
+        return kinds.index(SAID)
+    try:
+        token = "".join(Spelling("", ()).value(param, value))
+    except WorkflowError:
+        token = SAID
+    return kinds.index(token if token in kinds else SAID if SAID in kinds else NOTHING)
+
+
+def taught(lessons: Sequence[Lesson], seed: int, without: int | None) -> Reader:
+    """Return what has learned from all lessons but those of a fold, in one pass; softmax cross-entropy of the options.
+
+    Args:
+        without: None leaves out no fold.
+    """
+    import torch
+
+    known = [one for one in lessons if one.fold != without and one.meant]
+    net = _Net(seed)
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(known))
+    steps = max(1, len(order) // STEP)
+    left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
+    fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in net.optimizers]
+    for start in range(0, steps * STEP, STEP):
+        part = [known[n] for n in order[start : start + STEP]]
+        meant = torch.tensor([number for one in part for number in one.meant])
+        loss = torch.nn.functional.cross_entropy(net.scores(part, random), meant)
+        loss.backward()
+        for optimizer, rate in zip(net.optimizers, fading, strict=True):
+            optimizer.step()
+            optimizer.zero_grad()
+            rate.step()
+    return net.reader()
+
+
+class _Net:
+    """A reader that learns."""
+
+    def __init__(self, seed: int) -> None:
+        import torch
+
+        torch.manual_seed(seed)
+        self.grams = torch.nn.EmbeddingBag(ROWS, SIZE, mode="sum", sparse=True)
+        torch.nn.init.normal_(self.grams.weight, std=SPREAD / SIZE**0.5)
+        self.kinds = torch.nn.Parameter(torch.randn(len(KINDS), SIZE) * SPREAD)
+        self.bias = torch.nn.Parameter(torch.zeros(len(KINDS)))
+        self.sharp = torch.nn.Parameter(torch.tensor([SHARP, 0.0, 0.0]))
+        free = {"params": [self.bias, self.sharp], "lr": FREE * RATE}
+        few = torch.optim.SparseAdam([self.grams.weight], RATE, betas=(0.0, 0.999))
+        self.optimizers = (few, torch.optim.Adam([{"params": [self.kinds]}, free], RATE))
+
+    def scores(self, part: Sequence[Lesson], random: np.random.Generator) -> Any:
+        """Of each option of each parameter, in rows filled up with `NEVER`."""
+        import torch
+
+        own = torch.nn.functional.normalize(self._sums([one.grams for one in part], random), dim=1)
+        asked = [(number, row) for number, one in enumerate(part) for row in one.options]
+        there = {option: n for n, option in enumerate(dict.fromkeys(option for _, row in asked for option in row))}
+        kinds = torch.tensor([KINDS.index(option.kind) for option in there])
+        names = [rows(f"{option.name} {option.choice}") for option in there]
+        vectors = torch.nn.functional.normalize(self._sums(names, random) + self.kinds[kinds], dim=1)
+        letters = [frozenset(one.grams.tolist()) for one in part]
+        shape = (len(asked), max(len(row) for _, row in asked))
+        number, shared = np.full(shape, -1), np.zeros((*shape, 2), np.float32)
+        for place, (wish, row) in enumerate(asked):
+            number[place, : len(row)] = [there[option] for option in row]
+            for n, option in enumerate(row[1:], 1):
+                shared[place, n] = overlap(option.choice, letters[wish]), overlap(option.name, letters[wish])
+        wishes, at = torch.tensor([wish for wish, _ in asked]), torch.from_numpy(number)
+        near = (own @ vectors.T)[wishes].gather(1, at.clamp(min=0)) + torch.from_numpy(shared) @ self.sharp[1:]
+        return (self.sharp[0] * near + self.bias[kinds][at.clamp(min=0)]).masked_fill(at < 0, NEVER)
+
+    def _sums(self, texts: Sequence[NDArray[np.int64]], random: np.random.Generator) -> Any:
+        import torch
+
+        kept = [grams[random.random(len(grams)) >= DROPPED] for grams in texts]
+        places = torch.tensor([0, *(len(grams) for grams in kept[:-1])]).cumsum(0)
+        return self.grams(torch.from_numpy(np.concatenate(kept)), places)
+
+    def reader(self) -> Reader:
+        """What was learned, in few bits."""
+        weights = self.grams.weight.detach().numpy()
+        scale = np.maximum(np.abs(weights).max(0), 1e-6) / 127
+        kinds, bias, sharp = (part.detach().numpy().copy() for part in (self.kinds, self.bias, self.sharp))
+        return Reader(np.round(weights / scale).astype(np.int8), scale.astype(np.float32), kinds, bias, sharp)
