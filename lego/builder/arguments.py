@@ -95,7 +95,8 @@ class Reader:
         sharp, by_choice, by_name = self.sharp.tolist()
         shared = by_choice * overlap(option.choice, letters) + by_name * overlap(option.name, letters) * (kind > 0)
         lengths = float(np.linalg.norm(own)) * float(np.linalg.norm(vector))
-        return sharp * (float(own @ vector) / max(lengths, 1e-9) + shared) + float(self.bias[kind])
+        near = float(own @ vector) / max(lengths, 1e-9)
+        return float(sharp * (near + shared) + self.bias[kind])
 
     def _sum(self, text: str) -> NDArray[np.float32]:
         return np.asarray(self.weights[rows(text)].sum(0, dtype=np.int32) * self.scale, np.float32)

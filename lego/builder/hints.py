@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,7 +160,7 @@ class Hints:
     def save(self, path: Path) -> None:
         """Write the file of a checkpoint, whole or not at all."""
         models = (self.whole, *self.folds)
-        held = {name: np.stack([getattr(part, name) for part in models]) for name in ARRAYS}
+        held: dict[str, Any] = {name: np.stack([getattr(part, name) for part in models]) for name in ARRAYS}
         if self.readers:
             held |= {READ + name: np.stack([getattr(part, name) for part in self.readers]) for name in Reader.ARRAYS}
         file = io.BytesIO()

@@ -71,7 +71,7 @@ class _Made:
 
 
 def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
-    """Return hints that have learned from the training's phrasings; about eight minutes of one core.
+    """Return hints that have learned from the training's phrasings; about ten minutes of one core.
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.

@@ -168,13 +168,9 @@ def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:
 
 
 def test_the_file_keeps_what_reads_of_cards(hints: Hints, tmp_path: Path) -> None:
-    none = np.zeros(len(KINDS), np.float32)
-    readers = tuple(
-        Reader(
-            np.full((ROWS, SIZE), n, np.int8), np.ones(SIZE, np.float32), np.zeros((len(KINDS), SIZE)), none, none[:3]
-        )
-        for n in range(3)
-    )
+    none, kinds = np.zeros(len(KINDS), np.float32), np.zeros((len(KINDS), SIZE), np.float32)
+    weights, scale = np.zeros((ROWS, SIZE), np.int8), np.ones(SIZE, np.float32)
+    readers = tuple(Reader(weights + np.int8(n), scale, kinds, none, none[:3]) for n in range(3))
     replace(hints, readers=readers).save(tmp_path / FILE)
     found = Hints.load(tmp_path / FILE)
     for fold, number in ((None, 0), (0, 1), (1, 2)):
