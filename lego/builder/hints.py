@@ -18,7 +18,7 @@ import math
 import re
 import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,10 @@ class Hints:
         file = io.BytesIO()
         np.savez_compressed(file, senses=np.array(self.senses), **held)
         write_whole(path, file.getvalue())
+
+    def finished(self) -> Hints:
+        """Return them without the models of the folds, which only training needs."""
+        return replace(self, folds=(), readers=self.readers[:1])
 
     def passages(
         self, instruction: str, words: Sequence[Word], fold: int | None = None, cards: Sequence[str] = ()

@@ -25,6 +25,7 @@ from lego.core.registry import Tool
 from lego.core.signature import Param
 
 LIKELY = 0.5  # share from which on something is added for a token
+DOUBT = 1.5  # what is taken from the logit of declining where that is certainly wrong
 LEAST = 0.02  # likelihood of all senses that go on from an answer: below it they say nothing
 TOKEN = re.compile(r"<[^<>\s]+>")
 PLACE = re.compile(r"<(?:on|not|but)>(?:<drawn>|<box>(?:<l_\d+>){4}|<r:\w+>|<w_\d+><w_\d+>)|<drawn>")
@@ -60,11 +61,14 @@ class _Leaning:
         self.near = [token for token in tools if token.startswith("<t_")]
         self.cards = [card(tools[token]) for token in self.near]
         self.offered = frozenset(tool.name for token, tool in tools.items() if token.startswith("<T:"))
+        self.nothing = [number for number, sense in enumerate(hints.senses) if not sense]
         self._senses = functools.cache(self._senses_afresh)
         self._shares = functools.cache(self._shares_afresh)
 
     def add(self, said: Sequence[str]) -> dict[str, float]:
         """What is added after these tokens of an answer."""
+        if not said:
+            return self._of_start()
         at = next((n for n in range(len(said) - 3, -1, -1) if said[n] == "<at>"), None)
         if at is None:
             return {}
@@ -77,6 +81,13 @@ class _Leaning:
         if OPEN.search(unsaid):
             return {}
         return self._of_card(text, rest) if rest[0] in self.near else self._of_senses(text, unsaid)
+
+    def _of_start(self) -> dict[str, float]:
+        """Against declining, where some passage is certain to ask for what is on offer."""
+        passages = self.hints.passages(self.instruction, self.words, self.fold, self.cards)
+        texts = (letters(self.instruction, self.words[part.first : part.last + 1]) for part in passages)
+        nothing = min((float(self._senses(text)[self.nothing].sum()) for text in texts), default=1.0)
+        return {"<none>": -DOUBT} if nothing < LOWEST else {}
 
     def _of_senses(self, text: str, unsaid: str) -> dict[str, float]:
         """How the senses go on that begin as the answer does, but for what stands in the words."""

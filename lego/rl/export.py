@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,7 @@ def _halve(path: Path) -> None:
 def _shed(path: Path) -> None:
     """Leave out of the hints what only training needs."""
     if path.is_file():
-        replace(hints.Hints.load(path), folds=()).save(path)
+        hints.Hints.load(path).finished().save(path)
 
 
 def _facts(folder: Path, config: Any, processor: Any) -> Facts:

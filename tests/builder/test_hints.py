@@ -177,6 +177,8 @@ def test_the_file_keeps_what_reads_of_cards(hints: Hints, tmp_path: Path) -> Non
         reader = found.reader(fold)
         assert reader is not None
         assert reader.weights[0, 0] == number
+    assert [reader.weights[0, 0] for reader in found.finished().readers] == [0]
+    assert found.finished().folds == ()
     small = Reader(readers[0].weights[1:], *(getattr(readers[0], name) for name in Reader.ARRAYS[1:]))
     replace(hints, readers=(small,)).save(tmp_path / FILE)
     with pytest.raises(ValueError, match="another size"):
