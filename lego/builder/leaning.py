@@ -25,7 +25,8 @@ from lego.core.registry import Tool
 from lego.core.signature import Param
 
 LIKELY = 0.5  # share from which on something is added for a token
-DOUBT = 1.5  # what is taken from the logit of declining where that is certainly wrong
+DOUBT = 3.0  # what is taken from the logit of declining where some words certainly ask for what is on offer:
+CERTAIN = 0.02  # where nothing is no likelier than this
 LEAST = 0.02  # likelihood of all senses that go on from an answer: below it they say nothing
 TOKEN = re.compile(r"<[^<>\s]+>")
 PLACE = re.compile(r"<(?:on|not|but)>(?:<drawn>|<box>(?:<l_\d+>){4}|<r:\w+>|<w_\d+><w_\d+>)|<drawn>")
@@ -61,7 +62,6 @@ class _Leaning:
         self.near = [token for token in tools if token.startswith("<t_")]
         self.cards = [card(tools[token]) for token in self.near]
         self.offered = frozenset(tool.name for token, tool in tools.items() if token.startswith("<T:"))
-        self.nothing = [number for number, sense in enumerate(hints.senses) if not sense]
         self._senses = functools.cache(self._senses_afresh)
         self._shares = functools.cache(self._shares_afresh)
 
@@ -84,10 +84,13 @@ class _Leaning:
 
     def _of_start(self) -> dict[str, float]:
         """Against declining, where some passage is certain to ask for what is on offer."""
+        if "" not in self.hints.senses:
+            return {}
+        nothing = self.hints.senses.index("")
         passages = self.hints.passages(self.instruction, self.words, self.fold, self.cards)
-        texts = (letters(self.instruction, self.words[part.first : part.last + 1]) for part in passages)
-        nothing = min((float(self._senses(text)[self.nothing].sum()) for text in texts), default=1.0)
-        return {"<none>": -DOUBT} if nothing < LOWEST else {}
+        texts = [letters(self.instruction, self.words[part.first : part.last + 1]) for part in passages]
+        certain = any(self._senses(text)[nothing] < CERTAIN for text in texts)
+        return {"<none>": -DOUBT} if certain else {}
 
     def _of_senses(self, text: str, unsaid: str) -> dict[str, float]:
         """How the senses go on that begin as the answer does, but for what stands in the words."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import lego.tools  # registers them
 from lego.builder.arguments import KINDS, SIZE, Reader, options
 from lego.builder.hints import WIDTH, Encoder, Hints
-from lego.builder.leaning import lean
+from lego.builder.leaning import DOUBT, lean
 from lego.builder.ngrams import BUCKETS
 from lego.builder.words import words_of
 from lego.core.registry import registry
@@ -72,7 +72,16 @@ def odds(share: float) -> float:
 
 def test_before_an_answer_names_words_nothing_is_added(hints: Hints) -> None:
     find = lean(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)
-    assert find([]) == find(["<at>"]) == find(["<at>", "<w_1>"]) == find(["<T:grain>"]) == {}
+    assert find(["<at>"]) == find(["<at>", "<w_1>"]) == find(["<T:grain>"]) == {}
+
+
+@pytest.mark.parametrize(("share", "more"), [(0.0, {"<none>": -DOUBT}), (0.5, {})])
+def test_declining_is_held_back_where_the_words_certainly_mean_something(
+    hints: Hints, monkeypatch: pytest.MonkeyPatch, share: float, more: dict[str, float]
+) -> None:
+    monkeypatch.setitem(SENSES, "", share)
+    assert lean(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)([]) == more
+    assert lean(hints, "?!", words_of(""), None, TOOLS, PARAMS.__getitem__)([]) == {}
 
 
 def test_words_lean_towards_tools_and_cards(hints: Hints) -> None:

@@ -231,7 +231,7 @@ class Known(Hints):
 
     def passages(self, instruction: str, words: Any, fold: int | None = None, cards: Any = ()) -> Any:
         assert fold == 3
-        return [Passage(0, 2, ("exposure", "")), Passage(4, 5, (), tuple(range(len(cards))))]
+        return [Passage(0, 2, ("<T:exposure>", "")), Passage(4, 5, (), tuple(range(len(cards))))]
 
 
 def hinting() -> Pointing:
