@@ -62,7 +62,7 @@ class _Made:
 
 
 def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
-    """Return hints that have learned from the training's phrasings; about eight minutes on one core.
+    """Return hints that have learned from the training's phrasings; about eight minutes of one core.
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.
@@ -147,7 +147,10 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], tools: int, seed: in
     random = np.random.default_rng(seed)
     order = random.permutation(len(known))
     steps = max(1, len(order) // KNOWN)
-    left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
+
+    def left(step: int) -> float:
+        return 1 - (1 - LAST) * step / steps
+
     fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in net.optimizers]
     for start in range(0, steps * KNOWN, KNOWN):
         said = [known[n] for n in order[start : start + KNOWN]]

@@ -61,15 +61,19 @@ class Phrasing:
         """How many words it has, a slot counted as one."""
         return len(words_of(self.text))
 
+    @functools.cached_property
+    def plain(self) -> bool:
+        """Is it among the plainest, which people say most? These are all learned, and none is examined."""
+        return self.common or len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
+
     @property
     def language(self) -> str:
         """See `language_of`."""
         return language_of(self.text)
 
     def within(self, split: Split) -> bool:
-        """Is it in this part of the data? The plainest are what people say most: all are learned, none is examined."""
-        plain = self.common or len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
-        return split == "train" if plain and split != "few" else belongs(self.text, split)
+        """Is it in this part of the data?"""
+        return split == "train" if self.plain and split != "few" else belongs(self.text, split)
 
 
 @dataclass(frozen=True)
