@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,10 @@ from lego.builder.spelling import Spelling, sayable
 from lego.core.errors import WorkflowError
 from lego.core.registry import Tool
 from lego.core.signature import Param
+from lego.rl.embedding import SHARP, SPREAD, Embedding
 
 STEP = 128  # wishes
-RATE, LAST = 6e-3, 0.05  # Adam's, and the share of it that is left at the end
-FREE = 5  # how much quicker biases and sharpness learn
 DROPPED = 0.2  # share of n-grams left out
-SHARP, SPREAD = 10.0, 0.3  # at the start: of likelihoods, and the length of an n-gram's vector
 NEVER = -1e9  # the score of what is no option
 
 
@@ -72,17 +70,14 @@ def taught(lessons: Sequence[Lesson], seed: int, without: int | None) -> Reader:
     random = np.random.default_rng(seed)
     order = random.permutation(len(known))
     steps = max(1, len(order) // STEP)
-    left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
-    fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in net.optimizers]
-    for start in range(0, steps * STEP, STEP):
-        part = [known[n] for n in order[start : start + STEP]]
-        meant = torch.tensor([number for one in part for number in one.meant])
-        loss = torch.nn.functional.cross_entropy(net.scores(part, random), meant)
-        loss.backward()
-        for optimizer, rate in zip(net.optimizers, fading, strict=True):
-            optimizer.step()
-            optimizer.zero_grad()
-            rate.step()
+
+    def losses() -> Iterator[Any]:
+        for start in range(0, steps * STEP, STEP):
+            part = [known[n] for n in order[start : start + STEP]]
+            meant = torch.tensor([number for one in part for number in one.meant])
+            yield torch.nn.functional.cross_entropy(net.scores(part, random), meant)
+
+    net.grams.learn([net.kinds], [net.bias, net.sharp], losses(), steps)
     return net.reader()
 
 
@@ -93,25 +88,21 @@ class _Net:
         import torch
 
         torch.manual_seed(seed)
-        self.grams = torch.nn.EmbeddingBag(ROWS, SIZE, mode="sum", sparse=True)
-        torch.nn.init.normal_(self.grams.weight, std=SPREAD / SIZE**0.5)
+        self.grams = Embedding(ROWS, SIZE, DROPPED)
         self.kinds = torch.nn.Parameter(torch.randn(len(KINDS), SIZE) * SPREAD)
         self.bias = torch.nn.Parameter(torch.zeros(len(KINDS)))
         self.sharp = torch.nn.Parameter(torch.tensor([SHARP, 0.0, 0.0]))
-        free = {"params": [self.bias, self.sharp], "lr": FREE * RATE}
-        few = torch.optim.SparseAdam([self.grams.weight], RATE, betas=(0.0, 0.999))
-        self.optimizers = (few, torch.optim.Adam([{"params": [self.kinds]}, free], RATE))
 
     def scores(self, part: Sequence[Lesson], random: np.random.Generator) -> Any:
         """Of each option of each parameter, in rows filled up with `NEVER`."""
         import torch
 
-        own = torch.nn.functional.normalize(self._sums([one.grams for one in part], random), dim=1)
+        own = torch.nn.functional.normalize(self.grams.sums([one.grams for one in part], random), dim=1)
         asked = [(number, row) for number, one in enumerate(part) for row in one.options]
         there = {option: n for n, option in enumerate(dict.fromkeys(option for _, row in asked for option in row))}
         kinds = torch.tensor([KINDS.index(option.kind) for option in there])
         names = [rows(f"{option.name} {option.choice}") for option in there]
-        vectors = torch.nn.functional.normalize(self._sums(names, random) + self.kinds[kinds], dim=1)
+        vectors = torch.nn.functional.normalize(self.grams.sums(names, random) + self.kinds[kinds], dim=1)
         letters = [frozenset(one.grams.tolist()) for one in part]
         shape = (len(asked), max(len(row) for _, row in asked))
         number, shared = np.full(shape, -1), np.zeros((*shape, 2), np.float32)
@@ -123,16 +114,8 @@ class _Net:
         near = (own @ vectors.T)[wishes].gather(1, at.clamp(min=0)) + torch.from_numpy(shared) @ self.sharp[1:]
         return (self.sharp[0] * near + self.bias[kinds][at.clamp(min=0)]).masked_fill(at < 0, NEVER)
 
-    def _sums(self, texts: Sequence[NDArray[np.int64]], random: np.random.Generator) -> Any:
-        import torch
-
-        kept = [grams[random.random(len(grams)) >= DROPPED] for grams in texts]
-        places = torch.tensor([0, *(len(grams) for grams in kept[:-1])]).cumsum(0)
-        return self.grams(torch.from_numpy(np.concatenate(kept)), places)
-
     def reader(self) -> Reader:
         """What was learned, in few bits."""
-        weights = self.grams.weight.detach().numpy()
-        scale = np.maximum(np.abs(weights).max(0), 1e-6) / 127
+        weights, scale = self.grams.rounded()
         kinds, bias, sharp = (part.detach().numpy().copy() for part in (self.kinds, self.bias, self.sharp))
-        return Reader(np.round(weights / scale).astype(np.int8), scale.astype(np.float32), kinds, bias, sharp)
+        return Reader(weights, scale, kinds, bias, sharp)

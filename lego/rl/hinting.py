@@ -24,15 +24,13 @@ from lego.core.registry import Registry, Tool
 from lego.rl import arguments, instructions, phrasings
 from lego.rl.arguments import Lesson
 from lego.rl.clauses import Setting, fill
+from lego.rl.embedding import SHARP, Embedding
 from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of
 
 COPIES = 3  # fillings of a phrasing
 SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
 KNOWN, ASKED, OTHERS = 170, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
-RATE, LAST = 6e-3, 0.05  # Adam's, and the share of it that is left at the end
-FREE = 5  # how much quicker biases and sharpness learn
 DROPPED = 0.3  # share of n-grams left out
-SHARP, SPREAD = 10.0, 0.3  # at the start: of likelihoods, and the length of an n-gram's vector
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
 TRIES = 4  # to fill a phrasing in
 OFTEN = 24  # fillings that a sense must have in the training to be told from its tool
@@ -195,28 +193,25 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], senses: int, seed: i
     random = np.random.default_rng(seed)
     order = random.permutation(len(known))
     steps = max(1, len(order) // KNOWN)
-    left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
-    fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in net.optimizers]
-    for start in range(0, steps * KNOWN, KNOWN):
-        said = [known[n] for n in order[start : start + KNOWN]]
-        asked = [asking[n] for n in random.integers(0, len(asking), ASKED)] if asking else []
-        others = {cards[n] for n in random.integers(0, len(cards), OTHERS)}
-        near = sorted({wish.card for wish in asked} | others | never)
-        spoken = {wish.card: wish.language for wish in asked}
-        shown = [made[n].grams[spoken.get(n, "en")] for n in near]
-        scores = net.scores([wish.grams for wish in (*said, *asked)], shown, random)
-        wanted = torch.zeros_like(scores)
-        for row, wish in enumerate((*said, *asked)):
-            for sense in wish.senses:
-                wanted[row, sense] = 1 / len(wish.senses)
-            if wish.card >= 0:
-                wanted[row, senses + near.index(wish.card)] = 1
-        loss = torch.nn.functional.cross_entropy(scores, wanted)
-        loss.backward()
-        for optimizer, rate in zip(net.optimizers, fading, strict=True):
-            optimizer.step()
-            optimizer.zero_grad()
-            rate.step()
+
+    def losses() -> Iterator[Any]:
+        for start in range(0, steps * KNOWN, KNOWN):
+            said = [known[n] for n in order[start : start + KNOWN]]
+            asked = [asking[n] for n in random.integers(0, len(asking), ASKED)] if asking else []
+            others = {cards[n] for n in random.integers(0, len(cards), OTHERS)}
+            near = sorted({wish.card for wish in asked} | others | never)
+            spoken = {wish.card: wish.language for wish in asked}
+            shown = [made[n].grams[spoken.get(n, "en")] for n in near]
+            scores = net.scores([wish.grams for wish in (*said, *asked)], shown, random)
+            wanted = torch.zeros_like(scores)
+            for row, wish in enumerate((*said, *asked)):
+                for sense in wish.senses:
+                    wanted[row, sense] = 1 / len(wish.senses)
+                if wish.card >= 0:
+                    wanted[row, senses + near.index(wish.card)] = 1
+            yield torch.nn.functional.cross_entropy(scores, wanted)
+
+    net.grams.learn([net.tools], [net.bias, net.sharp], losses(), steps)
     return net.encoder()
 
 
@@ -227,14 +222,10 @@ class _Net:
         import torch
 
         torch.manual_seed(seed)
-        self.grams = torch.nn.EmbeddingBag(BUCKETS, WIDTH, mode="sum", sparse=True)
-        torch.nn.init.normal_(self.grams.weight, std=SPREAD / WIDTH**0.5)
+        self.grams = Embedding(BUCKETS, WIDTH, DROPPED)
         self.tools = torch.nn.Parameter(torch.randn(senses, WIDTH))
         self.bias = torch.nn.Parameter(torch.zeros(senses + 1))  # the last is that of cards
         self.sharp = torch.nn.Parameter(torch.tensor(SHARP))
-        free = {"params": [self.bias, self.sharp], "lr": FREE * RATE}
-        few = torch.optim.SparseAdam([self.grams.weight], RATE, betas=(0.0, 0.999))
-        self.optimizers = (few, torch.optim.Adam([{"params": [self.tools]}, free], RATE))
 
     def scores(
         self, said: Sequence[NDArray[np.int64]], cards: Sequence[NDArray[np.int64]], random: np.random.Generator
@@ -242,29 +233,21 @@ class _Net:
         """Of each text about each sense and each card, by their n-grams."""
         import torch
 
-        own, near = self._vectors(said, random), self._vectors(cards, random)
+        own, near = (torch.nn.functional.normalize(self.grams.sums(texts, random), dim=1) for texts in (said, cards))
         known = own @ torch.nn.functional.normalize(self.tools, dim=1).T * self.sharp + self.bias[:-1]
         return torch.cat([known, own @ near.T * self.sharp + self.bias[-1]], 1)
-
-    def _vectors(self, texts: Sequence[NDArray[np.int64]], random: np.random.Generator) -> Any:
-        import torch
-
-        kept = [grams[random.random(len(grams)) >= DROPPED] for grams in texts]
-        places = torch.tensor([0, *(len(grams) for grams in kept[:-1])]).cumsum(0)
-        return torch.nn.functional.normalize(self.grams(torch.from_numpy(np.concatenate(kept)), places), dim=1)
 
     def encoder(self) -> Encoder:
         """What was learned, in few bits."""
         import torch
 
-        grams = self.grams.weight.detach().numpy()
-        scale = np.maximum(np.abs(grams).max(0), 1e-6) / 127
+        weights, scale = self.grams.rounded()
         sharp = self.sharp.item()
         tools = torch.nn.functional.normalize(self.tools, dim=1).detach().numpy() * sharp
         bias = self.bias.detach().numpy()
-        weights = np.round(grams / scale).astype(np.int8)
-        card = np.array([sharp, bias[-1]], np.float32)
-        return Encoder(weights, scale.astype(np.float32), tools.astype(np.float32), bias[:-1].copy(), card)
+        return Encoder(
+            weights, scale, tools.astype(np.float32), bias[:-1].copy(), np.array([sharp, bias[-1]], np.float32)
+        )
 
 
 def _bias(folds: Sequence[Encoder], wishes: Sequence[_Wish], made: Sequence[_Made], seed: int) -> float:
