@@ -26,6 +26,7 @@ from lego.builder.decode import Session, answers
 from lego.builder.light import Light
 from lego.builder.local import load
 from lego.builder.planning import lean_of
+from lego.core.errors import WorkflowError
 from lego.core.registry import registry
 from lego.rl import instructions
 
@@ -95,7 +96,11 @@ def warm(name: str, network: Any) -> None:
         marks.append(time.perf_counter())
         session = network.start(task.request)
         marks.append(time.perf_counter())
-        teacher = network.form.write(task.workflow, task.request)
+        try:
+            teacher = network.form.write(task.workflow, task.request)
+        except WorkflowError:  # the task names a thing that is not among its words
+            wanted[count] += 1
+            continue
         ids = [*network.constraint.ids(teacher), network.constraint.eos[0]]
         marks.append(time.perf_counter())  # the teacher's own time is not counted
         leans = [lean_of(network, task.request)]
