@@ -51,7 +51,7 @@ def wishes(hints: Hints, split: Split, random: Random) -> Iterator[tuple[str, st
     for phrasing in phrasings.of_tools():
         if phrasing.within(split) and all(name in known for name, _ in phrasing.calls):
             for text, calls in itertools.islice(hinting.filled(phrasing, known, random, split), 1):
-                yield text, hinting.sense_of(calls, hinting.said_in(phrasing), known)
+                yield text, hinting.sense_of(calls, phrasings.slots_in(phrasing.text), known)
     for line in phrasings.lines("decline", split):
         yield hinting.refusal(line), ""
 

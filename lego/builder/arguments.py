@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lego.builder.ngrams import buckets
+from lego.builder.ngrams import buckets, softmax, summed
 from lego.builder.spelling import SLOTS
 from lego.core.signature import Param
 
@@ -84,10 +84,7 @@ class Reader:
     def shares(self, text: str, param: Param) -> NDArray[np.float32]:
         """Return how likely a text says each of the options of a parameter; they sum to 1."""
         own, letters = self._sum(text), set(rows(text).tolist())
-        scores = np.array([self._score(own, letters, option) for option in options(param)], np.float32)
-        powers = np.exp(scores - scores.max())
-        shares: NDArray[np.float32] = powers / powers.sum()
-        return shares
+        return softmax(np.array([self._score(own, letters, option) for option in options(param)], np.float32))
 
     def _score(self, own: NDArray[np.float32], letters: Collection[int], option: Option) -> float:
         kind = KINDS.index(option.kind)
@@ -99,7 +96,7 @@ class Reader:
         return float(sharp * (near + shared) + self.bias[kind])
 
     def _sum(self, text: str) -> NDArray[np.float32]:
-        return np.asarray(self.weights[rows(text)].sum(0, dtype=np.int32) * self.scale, np.float32)
+        return summed(rows(text), self.weights, self.scale)
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lego.builder.arguments import Reader
-from lego.builder.ngrams import BUCKETS, buckets
+from lego.builder.ngrams import BUCKETS, buckets, softmax, summed
 from lego.builder.words import Word
 from lego.core.codec import write_whole
 
@@ -55,6 +55,7 @@ class Encoder:
         tools: a vector for each sense, as long as its likelihood is sharp; senses x WIDTH.
         bias: one a sense.
         card: how sharp the likelihood of a card is, and its bias.
+        reader: what words say of the parameters of cards; None leaves these to the network.
     """
 
     weights: NDArray[np.int8]
@@ -62,10 +63,11 @@ class Encoder:
     tools: NDArray[np.float32]
     bias: NDArray[np.float32]
     card: NDArray[np.float32]
+    reader: Reader | None = None
 
     def vector(self, text: str) -> NDArray[np.float32]:
         """Return the vector of a text, of length 1; of one without letters, 0."""
-        found = self.weights[buckets(text)].sum(0, dtype=np.int32) * self.scale
+        found = summed(buckets(text), self.weights, self.scale)
         return np.asarray(found / max(float(np.linalg.norm(found)), 1e-9), np.float32)
 
     def scores(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
@@ -77,13 +79,7 @@ class Encoder:
 
     def shares(self, text: str, cards: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return how likely the text is about each sense, then each card; they sum to 1."""
-        return _shares(self.scores(text, cards))
-
-
-def _shares(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(scores - scores.max())
-    shares: NDArray[np.float32] = powers / powers.sum()
-    return shares
+        return softmax(self.scores(text, cards))
 
 
 def _log(share: float) -> float:
@@ -116,13 +112,11 @@ class Hints:
             a tool here could do.
         whole: learned from all phrasings.
         folds: each learned from all phrasings and made-up tools but one fold's; empty once training is over.
-        readers: what words say of the parameters of cards, for the whole and for each fold; empty if nothing does.
     """
 
     senses: tuple[str, ...]
     whole: Encoder
     folds: tuple[Encoder, ...] = ()
-    readers: tuple[Reader, ...] = ()
 
     @functools.cached_property
     def tools(self) -> tuple[tuple[str, ...], ...]:
@@ -147,29 +141,27 @@ class Hints:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
                 senses, arrays = data["senses"].tolist(), [data[name] for name in ARRAYS]
-                read = [data[READ + name] for name in Reader.ARRAYS if READ + name in data]
+                read = [data[READ + name] for name in Reader.ARRAYS] if READ + Reader.ARRAYS[0] in data else []
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise ValueError(f"{path.name} is broken: {error}") from None
-        parts = [Encoder(*part) for part in zip(*arrays, strict=True)]
         readers = [Reader(*part) for part in zip(*read, strict=True)]
+        parts = [Encoder(*part) for part in zip(*arrays, strict=True)]
+        if readers:
+            parts = [replace(part, reader=reader) for part, reader in zip(parts, readers, strict=True)]
         sizes = {(part.weights.shape, part.tools.shape) for part in parts}
-        if sizes != {((BUCKETS, WIDTH), (len(senses), WIDTH))} or not all(reader.fits for reader in readers):
+        if sizes != {((BUCKETS, WIDTH), (len(senses), WIDTH))} or not all(part.fits for part in readers):
             raise ValueError(f"{path.name} is of another size")
-        return cls(tuple(senses), parts[0], tuple(parts[1:]), tuple(readers))
+        return cls(tuple(senses), parts[0], tuple(parts[1:]))
 
     def save(self, path: Path) -> None:
         """Write the file of a checkpoint, whole or not at all."""
         models = (self.whole, *self.folds)
         held: dict[str, Any] = {name: np.stack([getattr(part, name) for part in models]) for name in ARRAYS}
-        if self.readers:
-            held |= {READ + name: np.stack([getattr(part, name) for part in self.readers]) for name in Reader.ARRAYS}
+        if self.whole.reader:
+            held |= {READ + name: np.stack([getattr(part.reader, name) for part in models]) for name in Reader.ARRAYS}
         file = io.BytesIO()
         np.savez_compressed(file, senses=np.array(self.senses), **held)
         write_whole(path, file.getvalue())
-
-    def finished(self) -> Hints:
-        """Return them without the models of the folds, which only training needs."""
-        return replace(self, folds=(), readers=self.readers[:1])
 
     def passages(
         self, instruction: str, words: Sequence[Word], fold: int | None = None, cards: Sequence[str] = ()
@@ -218,7 +210,7 @@ class Hints:
         Args:
             known: the tools on offer; all others count for nothing, so that a card may stand in for one of them.
         """
-        shares = _shares(self._scores(text, fold, cards, known))
+        shares = softmax(self._scores(text, fold, cards, known))
         sums: dict[str, float] = {}
         for tools, share in zip(self.tools, shares.tolist(), strict=False):
             if tools:  # a look begins with the first of its tools
@@ -229,14 +221,13 @@ class Hints:
 
     def reader(self, fold: int | None) -> Reader | None:
         """What tells of words of a fold what they say of a card's parameters."""
-        number = 1 + fold if fold is not None and len(self.readers) > 1 else 0
-        return self.readers[number] if self.readers else None
+        return self._model(fold).reader
 
     def senses_of(
         self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]
     ) -> NDArray[np.float32]:
         """Return how likely each sense is; arguments as in `odds`."""
-        return _shares(self._scores(text, fold, cards, known))[: len(self.senses)]
+        return softmax(self._scores(text, fold, cards, known))[: len(self.senses)]
 
     def _scores(self, text: str, fold: int | None, cards: Sequence[str], known: Collection[str]) -> NDArray[np.float32]:
         """The encoder's, without the senses of tools that are not on offer."""

@@ -11,6 +11,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from lego.builder.arguments import options
 from lego.builder.hints import LOWEST, Hints, letters
-from lego.builder.prompt import Lean
 from lego.builder.rank import card
+from lego.builder.spelling import TOKEN
 from lego.builder.words import Word
 from lego.core.registry import Tool
 from lego.core.signature import Param
@@ -28,45 +29,35 @@ LIKELY = 0.5  # share from which on something is added for a token
 DOUBT = 3.0  # what is taken from the logit of declining where some words certainly ask for what is on offer:
 CERTAIN = 0.02  # where nothing is no likelier than this
 LEAST = 0.02  # likelihood of all senses that go on from an answer: below it they say nothing
-TOKEN = re.compile(r"<[^<>\s]+>")
 PLACE = re.compile(r"<(?:on|not|but)>(?:<drawn>|<box>(?:<l_\d+>){4}|<r:\w+>|<w_\d+><w_\d+>)|<drawn>")
 STATED = re.compile(r"<(?:P:\w+|p_\d+)>(?:<neg>)?(?:<w_\d+>)+")  # a value that stands in the words
 OPEN = re.compile(r"<(?:on|not|but|box|l_\d+|w_\d+)>")  # an answer that is in the middle of one of them
 Tooling = Tool[..., Any]
 
 
-def lean(
-    hints: Hints,
-    instruction: str,
-    words: Sequence[Word],
-    fold: int | None,
-    tools: Mapping[str, Tooling],
-    params: Callable[[str], Mapping[str, str]],
-) -> Lean:
-    """Return what is added to logits, from an answer so far; arguments as in `lego.builder.marks.marks`."""
-    return _Leaning(hints, instruction, words, fold, tools, params).add
+@dataclass(eq=False)
+class Leaning:
+    """What is added to logits, from an answer so far: called with its tokens; see `lego.builder.prompt.Lean`.
 
+    Attributes: as the arguments of `lego.builder.marks.marks`.
+    """
 
-class _Leaning:
-    def __init__(
-        self,
-        hints: Hints,
-        instruction: str,
-        words: Sequence[Word],
-        fold: int | None,
-        tools: Mapping[str, Tooling],
-        params: Callable[[str], Mapping[str, str]],
-    ) -> None:
-        self.hints, self.instruction, self.words, self.fold, self.tools = hints, instruction, words, fold, tools
-        self.params = params
-        self.near = [token for token in tools if token.startswith("<t_")]
-        self.cards = [card(tools[token]) for token in self.near]
-        self.offered = frozenset(tool.name for token, tool in tools.items() if token.startswith("<T:"))
+    hints: Hints
+    instruction: str
+    words: Sequence[Word]
+    fold: int | None
+    tools: Mapping[str, Tooling]
+    params: Callable[[str], Mapping[str, str]]
+
+    def __post_init__(self) -> None:
+        self.near = [token for token in self.tools if token.startswith("<t_")]
+        self.cards = [card(self.tools[token]) for token in self.near]
+        self.offered = frozenset(tool.name for token, tool in self.tools.items() if token.startswith("<T:"))
         self._senses = functools.cache(self._senses_afresh)
         self._shares = functools.cache(self._shares_afresh)
 
-    def add(self, said: Sequence[str]) -> dict[str, float]:
-        """What is added after these tokens of an answer."""
+    def __call__(self, said: Sequence[str]) -> dict[str, float]:
+        """Return what is added after these tokens of an answer."""
         if not said:
             return self._of_start()
         at = next((n for n in range(len(said) - 3, -1, -1) if said[n] == "<at>"), None)

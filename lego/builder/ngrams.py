@@ -1,4 +1,4 @@
-"""N-grams of letters, hashed: what hints know of a text."""
+"""N-grams of letters, hashed, and their vectors: what hints know of a text."""
 
 from __future__ import annotations
 
@@ -31,3 +31,21 @@ def grams(text: str) -> set[str]:
 def buckets(text: str, count: int = BUCKETS) -> NDArray[np.int64]:
     """Return the numbers of a text's n-grams, each once, in so many buckets."""
     return np.array(sorted({zlib.crc32(gram.encode()) % count for gram in grams(text)}), np.int64)
+
+
+def summed(numbers: NDArray[np.int64], weights: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sum of the vectors of a text's n-grams.
+
+    Args:
+        numbers: of the n-grams, see `buckets`.
+        weights: a vector for each bucket, in steps of ``scale``; buckets x numbers of a vector.
+        scale: of each number of a vector.
+    """
+    return np.asarray(weights[numbers].sum(0, dtype=np.int32) * scale, np.float32)
+
+
+def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return likelihoods, which sum to 1, of their logarithms, which may be off by as much each."""
+    powers = np.exp(scores - scores.max())
+    likely: NDArray[np.float32] = powers / powers.sum()
+    return likely

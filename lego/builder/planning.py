@@ -13,11 +13,11 @@ from lego.builder.constraint import Constraint
 from lego.builder.decode import Completion, Lean, Session, answers
 from lego.builder.prompt import Form
 from lego.builder.rules import Rules
+from lego.builder.spelling import TOKEN
 from lego.core.errors import PlanError
 
 MAX_TOKENS = 4096  # of an answer; the grammar bounds it too, but by the longest text of every argument
 MAX_INSTRUCTION = 4000  # characters; the cards of a hundred tools take 21,000
-TOKEN = re.compile(r"<[^<>\s]+>")
 SIDE = re.compile(r"<l_\d+>")  # of a box on a grid
 SAMPLES = 4  # until one is a plan that was not tried before
 AGAIN = 0.7  # temperature after a plan with problems: the likeliest plan was the one that failed

@@ -25,10 +25,10 @@ from lego.builder import spelling
 from lego.builder.base import Plan, Request
 from lego.builder.calls import BOX, DRAWN, NOT, Call, asked_in, boxed, calls_of, mask_of, said, workflow_of
 from lego.builder.hints import Hints
-from lego.builder.leaning import lean
+from lego.builder.leaning import Leaning
 from lego.builder.marks import marks, nearest
 from lego.builder.prompt import Lean
-from lego.builder.spelling import GRID, KEEP, REGION, REGIONS, SLOTS, STRUCTURE, VALUES, Spelling
+from lego.builder.spelling import GRID, KEEP, REGION, REGIONS, SLOTS, STRUCTURE, TOKEN, VALUES, Spelling
 from lego.builder.words import MOST, Word, words_of
 from lego.core.errors import PlanError, WorkflowError
 from lego.core.registry import Tool
@@ -162,7 +162,7 @@ class Pointing:
             PlanError: the model declines, or this is no answer.
         """
         setting = self._setting(request)
-        tokens = re.findall(r"<[^<>\s]+>", text)
+        tokens = TOKEN.findall(text)
         if tokens[:1] == ["<none>"]:
             hint = "say what to do with the picture, one wish after another; `lego tools` lists what is on offer"
             raise PlanError("no tool here can do this, or it is no wish", hint=hint, code="declined")
@@ -180,7 +180,7 @@ class Pointing:
             return None
         setting = self._setting(request)
         words, fold = setting.words, request.fold
-        return lean(self.hints, request.instruction, words, fold, setting.tools, setting.param_tokens)
+        return Leaning(self.hints, request.instruction, words, fold, setting.tools, setting.param_tokens)
 
     def write(self, workflow: Workflow | None, request: Request, thought: str = "") -> str:
         """What a teacher would have the model say; no workflow means that it is to decline.

@@ -36,6 +36,7 @@ LONGEST_TEXT = 30  # words of a text without quotation marks
 REGIONS = ("background", "subject", "sky", "text", "face")  # things that are meant without being named
 REGION = "<r:{}>"
 GRID = 32  # places that a box's sides can have
+TOKEN = re.compile(r"<[^<>\s]+>")  # of an answer
 HEX = re.compile("#[0-9a-f]{6}")
 NEAR_COLOR = 100.0  # of 441: as far a colour may be from the fixed one that stands for it
 NEAR = 0.45  # of a number: what may be taken for it where it cannot be said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,16 +68,13 @@ def taught(lessons: Sequence[Lesson], seed: int, without: int | None) -> Reader:
     known = [one for one in lessons if one.fold != without and one.meant]
     net = _Net(seed)
     random = np.random.default_rng(seed)
-    order = random.permutation(len(known))
-    steps = max(1, len(order) // STEP)
 
-    def losses() -> Iterator[Any]:
-        for start in range(0, steps * STEP, STEP):
-            part = [known[n] for n in order[start : start + STEP]]
-            meant = torch.tensor([number for one in part for number in one.meant])
-            yield torch.nn.functional.cross_entropy(net.scores(part, random), meant)
+    def loss(numbers: NDArray[np.int64]) -> Any:
+        part = [known[number] for number in numbers]
+        meant = torch.tensor([option for one in part for option in one.meant])
+        return torch.nn.functional.cross_entropy(net.scores(part, random), meant)
 
-    net.grams.learn([net.kinds], [net.bias, net.sharp], losses(), steps)
+    net.grams.learn([net.kinds], [net.bias, net.sharp], loss, len(known), STEP, random)
     return net.reader()
 
 

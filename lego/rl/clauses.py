@@ -90,8 +90,7 @@ class _Filler:
         self.first = self.calls[0]
         self.degree = 0
         self.text = chosen(self.random, phrasing.text)
-        said = {name.lstrip("-") for name in re.findall(r"\{(-?\w+)\}", self.text)}
-        self.numbered = any(self.tool.param(name) for name in said)
+        self.numbered = any(self.tool.param(name) for name in phrasings.slots_in(self.text))
 
     def clause(self) -> Clause:
         pieces: list[tuple[str, bool]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,21 +42,31 @@ class Embedding:
         scale = np.maximum(np.abs(weights).max(0), 1e-6) / 127
         return np.round(weights / scale).astype(np.int8), scale.astype(np.float32)
 
-    def learn(self, slow: Sequence[Any], free: Sequence[Any], losses: Iterable[Any], steps: int) -> None:
-        """Take a step for each loss, at a rate that falls.
+    def learn(
+        self,
+        slow: Sequence[Any],
+        free: Sequence[Any],
+        loss: Callable[[NDArray[np.int64]], Any],
+        count: int,
+        size: int,
+        random: np.random.Generator,
+    ) -> None:
+        """Learn from each of some examples once, in any order, at a rate that falls.
 
         Args:
             slow, free: the other parameters; biases and sharpness are free.
-            losses: so many of them, each computed after the step before.
+            loss: of the examples of these numbers.
+            count, size: of the examples, and of a step; a rest is left out.
         """
         import torch
 
+        order, steps = random.permutation(count), max(1, count // size)
         few = torch.optim.SparseAdam([self.grams.weight], RATE, betas=(0.0, 0.999))
         rest = torch.optim.Adam([{"params": slow}, {"params": free, "lr": FREE * RATE}], RATE)
         left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
         fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in (few, rest)]
-        for loss in losses:
-            loss.backward()
+        for step in range(steps):
+            loss(order[step * size : (step + 1) * size]).backward()
             for optimizer, rate in zip((few, rest), fading, strict=True):
                 optimizer.step()
                 optimizer.zero_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _halve(path: Path) -> None:
 def _shed(path: Path) -> None:
     """Leave out of the hints what only training needs."""
     if path.is_file():
-        hints.Hints.load(path).finished().save(path)
+        replace(hints.Hints.load(path), folds=()).save(path)
 
 
 def _facts(folder: Path, config: Any, processor: Any) -> Facts:

@@ -25,7 +25,7 @@ from lego.rl import arguments, instructions, phrasings
 from lego.rl.arguments import Lesson
 from lego.rl.clauses import Setting, fill
 from lego.rl.embedding import SHARP, Embedding
-from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of
+from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of, slots_in
 
 COPIES = 3  # fillings of a phrasing
 SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
@@ -34,7 +34,6 @@ DROPPED = 0.3  # share of n-grams left out
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
 TRIES = 4  # to fill a phrasing in
 OFTEN = 24  # fillings that a sense must have in the training to be told from its tool
-SLOT = re.compile(r"\{(-?\w+)\}")
 LANGUAGES = ("en", "zh")  # of wishes and cards
 FURTHEST = 30.0  # that the bias of cards may be from 0
 
@@ -86,11 +85,13 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
     asking = list(_invented(registry, cards, random, share))
     wishes = [*_meaning(said, senses), *(wish for wish, _ in asking)]
     lessons = [lesson for _, lesson in asking if lesson]
-    readers = tuple(arguments.taught(lessons, seed, fold) for fold in (None, *range(FOLDS)))
-    parts = [_taught(wishes, made, len(senses), seed, fold) for fold in (None, *range(FOLDS))]
+    parts = [
+        replace(_taught(wishes, made, len(senses), seed, fold), reader=arguments.taught(lessons, seed, fold))
+        for fold in (None, *range(FOLDS))
+    ]
     bias = _bias(parts[1:], wishes, made, seed)
     whole, *folds = (replace(part, card=np.array([part.card[0], bias], np.float32)) for part in parts)
-    return Hints(senses, whole, tuple(folds), readers)
+    return Hints(senses, whole, tuple(folds))
 
 
 def _known(registry: Registry, random: Random, share: float) -> Iterator[tuple[str, str, int]]:
@@ -100,7 +101,7 @@ def _known(registry: Registry, random: Random, share: float) -> Iterator[tuple[s
         held = phrasing.within("train") and random.random() < share
         if held and all(name in known for name, _ in phrasing.calls):
             for text, calls in filled(phrasing, known, random):
-                yield text, sense_of(calls, said_in(phrasing), known), fold_of(phrasing.text)
+                yield text, sense_of(calls, slots_in(phrasing.text), known), fold_of(phrasing.text)
     for line in phrasings.lines("decline", "train"):
         if random.random() < share:
             yield refusal(line), "", fold_of(line)
@@ -144,18 +145,13 @@ def _invented(
                 tool, fold = instructions.tool(card, phrasing.language), fold_of(card.text)
                 for copy, (text, calls) in enumerate(filled(phrasing, {**known, card.name: tool}, random)):
                     args = next((call.args for call in calls if call.tool == card.name), {})
-                    held = arguments.lesson(text, tool, args, said_in(phrasing), fold) if copy < COPIES else None
+                    held = arguments.lesson(text, tool, args, slots_in(phrasing.text), fold) if copy < COPIES else None
                     yield _Wish(text, buckets(text), (), number, fold), held
 
 
 def refusal(line: str) -> str:
     """Return what is to be declined, with its slots as words."""
     return re.sub(r"[!{}]", "", line)
-
-
-def said_in(phrasing: Phrasing) -> set[str]:
-    """Return the slots of a phrasing: the parameters whose values stand in the words, and those of things."""
-    return {name.lstrip("-") for name in SLOT.findall(phrasing.text)}
 
 
 def filled(
@@ -191,27 +187,24 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], senses: int, seed: i
     never = {number for number, card in enumerate(made) if card.fold is None}
     net = _Net(senses, seed)
     random = np.random.default_rng(seed)
-    order = random.permutation(len(known))
-    steps = max(1, len(order) // KNOWN)
 
-    def losses() -> Iterator[Any]:
-        for start in range(0, steps * KNOWN, KNOWN):
-            said = [known[n] for n in order[start : start + KNOWN]]
-            asked = [asking[n] for n in random.integers(0, len(asking), ASKED)] if asking else []
-            others = {cards[n] for n in random.integers(0, len(cards), OTHERS)}
-            near = sorted({wish.card for wish in asked} | others | never)
-            spoken = {wish.card: wish.language for wish in asked}
-            shown = [made[n].grams[spoken.get(n, "en")] for n in near]
-            scores = net.scores([wish.grams for wish in (*said, *asked)], shown, random)
-            wanted = torch.zeros_like(scores)
-            for row, wish in enumerate((*said, *asked)):
-                for sense in wish.senses:
-                    wanted[row, sense] = 1 / len(wish.senses)
-                if wish.card >= 0:
-                    wanted[row, senses + near.index(wish.card)] = 1
-            yield torch.nn.functional.cross_entropy(scores, wanted)
+    def loss(numbers: NDArray[np.int64]) -> Any:
+        said = [known[number] for number in numbers]
+        asked = [asking[n] for n in random.integers(0, len(asking), ASKED)] if asking else []
+        others = {cards[n] for n in random.integers(0, len(cards), OTHERS)}
+        near = sorted({wish.card for wish in asked} | others | never)
+        spoken = {wish.card: wish.language for wish in asked}
+        shown = [made[n].grams[spoken.get(n, "en")] for n in near]
+        scores = net.scores([wish.grams for wish in (*said, *asked)], shown, random)
+        wanted = torch.zeros_like(scores)
+        for row, wish in enumerate((*said, *asked)):
+            for sense in wish.senses:
+                wanted[row, sense] = 1 / len(wish.senses)
+            if wish.card >= 0:
+                wanted[row, senses + near.index(wish.card)] = 1
+        return torch.nn.functional.cross_entropy(scores, wanted)
 
-    net.grams.learn([net.tools], [net.bias, net.sharp], losses(), steps)
+    net.grams.learn([net.tools], [net.bias, net.sharp], loss, len(known), KNOWN, random)
     return net.encoder()
 
 

@@ -37,6 +37,7 @@ PLAIN = {"en": 2, "zh": 3}  # words, or Chinese characters, of a phrasing that i
 FOLDS = 4  # of the training's phrasings, see `lego.builder.hints`
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 IMPLIED = re.compile(r"\s+=>\s*")
+SLOT = re.compile(r"\{-?(\w+)\}")
 NO_VALUES = {"it", "thing", "around", "keep", "deg", "deg2"}  # slots of things and degrees; the others are parameters
 AMOUNTS = ("weak", "normal", "strong", "max")
 
@@ -70,7 +71,7 @@ class Phrasing:
     @functools.cached_property
     def valued(self) -> bool:
         """Does it say a value: a number, a colour, a choice, a text?"""
-        return bool(set(re.findall(r"\{-?(\w+)\}", self.text)) - NO_VALUES)
+        return not NO_VALUES.issuperset(slots_in(self.text))
 
     @property
     def language(self) -> str:
@@ -94,6 +95,11 @@ class Card:
     def name(self) -> str:
         """Of the tool."""
         return _name_of(self.text)
+
+
+def slots_in(text: str) -> set[str]:
+    """Return the names of a phrasing's slots: of parameters whose values stand in the words, of things, of degrees."""
+    return set(SLOT.findall(text))
 
 
 def language_of(text: str) -> str:

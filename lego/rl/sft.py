@@ -17,8 +17,8 @@ import torch
 from trl import SFTConfig, SFTTrainer
 
 from lego.builder.frame import seen
-from lego.builder.planning import TOKEN
 from lego.builder.prompt import Form
+from lego.builder.spelling import TOKEN
 from lego.core.registry import Registry
 from lego.rl import recipe as recipes
 from lego.rl import supply

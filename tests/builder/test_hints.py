@@ -170,17 +170,18 @@ def test_the_file_keeps_them(hints: Hints, tmp_path: Path) -> None:
 def test_the_file_keeps_what_reads_of_cards(hints: Hints, tmp_path: Path) -> None:
     none, kinds = np.zeros(len(KINDS), np.float32), np.zeros((len(KINDS), SIZE), np.float32)
     weights, scale = np.zeros((ROWS, SIZE), np.int8), np.ones(SIZE, np.float32)
-    readers = tuple(Reader(weights + np.int8(n), scale, kinds, none, none[:3]) for n in range(3))
-    replace(hints, readers=readers).save(tmp_path / FILE)
+    readers = [Reader(weights + np.int8(n), scale, kinds, none, none[:3]) for n in range(3)]
+    whole, *folds = (replace(hints.whole, reader=reader) for reader in readers)
+    replace(hints, whole=whole, folds=tuple(folds)).save(tmp_path / FILE)
     found = Hints.load(tmp_path / FILE)
     for fold, number in ((None, 0), (0, 1), (1, 2)):
         reader = found.reader(fold)
         assert reader is not None
         assert reader.weights[0, 0] == number
-    assert [reader.weights[0, 0] for reader in found.finished().readers] == [0]
-    assert found.finished().folds == ()
-    small = Reader(readers[0].weights[1:], *(getattr(readers[0], name) for name in Reader.ARRAYS[1:]))
-    replace(hints, readers=(small,)).save(tmp_path / FILE)
+    finished = replace(found, folds=())
+    assert [reader.weights[0, 0] for reader in (finished.reader(0), finished.reader(None)) if reader] == [0, 0]
+    small = replace(readers[0], weights=weights[1:])
+    replace(hints, whole=replace(whole, reader=small)).save(tmp_path / FILE)
     with pytest.raises(ValueError, match="another size"):
         Hints.load(tmp_path / FILE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 import lego.tools  # registers them
 from lego.builder.arguments import KINDS, SIZE, Reader, options
 from lego.builder.hints import WIDTH, Encoder, Hints
-from lego.builder.leaning import DOUBT, lean
+from lego.builder.leaning import DOUBT, Leaning
 from lego.builder.ngrams import BUCKETS
 from lego.builder.words import words_of
 from lego.core.registry import registry
@@ -52,17 +53,17 @@ class Sure(Reader):
 @pytest.fixture
 def hints() -> Hints:
     none = np.zeros(0, np.float32)
+    reader = Sure(np.zeros((0, SIZE), np.int8), none, np.zeros((len(KINDS), SIZE), np.float32), none, none)
     whole = Encoder(
         np.zeros((BUCKETS, WIDTH), np.int8), np.ones(WIDTH, np.float32), np.zeros((len(SENSES), WIDTH), np.float32),
-        np.zeros(len(SENSES), np.float32), np.array([1, 0], np.float32),
+        np.zeros(len(SENSES), np.float32), np.array([1, 0], np.float32), reader,
     )  # fmt: skip
-    reader = Sure(np.zeros((0, SIZE), np.int8), none, np.zeros((len(KINDS), SIZE), np.float32), none, none)
-    return Certain(tuple(SENSES), whole, (), (reader,))
+    return Certain(tuple(SENSES), whole)
 
 
 def added(hints: Hints, *said: str) -> dict[str, float]:
     """What is added after an answer that has said so much since it named the words."""
-    find = lean(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)
+    find = Leaning(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)
     return dict(find(["<at>", "<w_0>", "<w_6>", *said]))
 
 
@@ -71,7 +72,7 @@ def odds(share: float) -> float:
 
 
 def test_before_an_answer_names_words_nothing_is_added(hints: Hints) -> None:
-    find = lean(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)
+    find = Leaning(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)
     assert find(["<at>"]) == find(["<at>", "<w_1>"]) == find(["<T:grain>"]) == {}
 
 
@@ -80,8 +81,8 @@ def test_declining_is_held_back_where_the_words_certainly_mean_something(
     hints: Hints, monkeypatch: pytest.MonkeyPatch, share: float, more: dict[str, float]
 ) -> None:
     monkeypatch.setitem(SENSES, "", share)
-    assert lean(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)([]) == more
-    assert lean(hints, "?!", words_of(""), None, TOOLS, PARAMS.__getitem__)([]) == {}
+    assert Leaning(hints, TEXT, words_of(TEXT), None, TOOLS, PARAMS.__getitem__)([]) == more
+    assert Leaning(hints, "?!", words_of(""), None, TOOLS, PARAMS.__getitem__)([]) == {}
 
 
 def test_words_lean_towards_tools_and_cards(hints: Hints) -> None:
@@ -124,5 +125,5 @@ def test_cards_lean_on_what_the_words_say_of_their_parameters(hints: Hints) -> N
 
 
 def test_without_a_reader_cards_are_left_to_the_network(hints: Hints) -> None:
-    bare = Certain(hints.senses, hints.whole)
+    bare = replace(hints, whole=replace(hints.whole, reader=None))
     assert added(bare, "<t_0>") == added(bare, "<t_0>", "<p_0>") == {}

@@ -53,7 +53,7 @@ def test_what_is_learned_holds_for_tools_that_were_never_seen(lessons: list[Less
             known = {one.name: one for one in (*registry.running(), tool)}
             for text, calls in list(hinting.filled(phrasing, known, Random(3), "val"))[:1]:
                 args = next((call.args for call in calls if call.tool == card.name), {})
-                held = arguments.lesson(text, tool, args, hinting.said_in(phrasing), 0)
+                held = arguments.lesson(text, tool, args, phrasings.slots_in(phrasing.text), 0)
                 for row, meant in zip(held.options, held.meant, strict=True):
                     param = tool.param(row[0].name.replace(" ", "_"))
                     assert param is not None

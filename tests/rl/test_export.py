@@ -193,4 +193,5 @@ def test_of_the_hints_only_those_for_planning_stay(trained: Path, folder: Path) 
     before, after = (Hints.load(path / hints.FILE) for path in (trained, folder))
     assert len(before.folds) == FOLDS
     assert after.folds == ()
+    assert after.reader(0) is after.reader(None) is not None
     assert np.array_equal(before.whole.weights, after.whole.weights)

@@ -72,7 +72,7 @@ def senses(phrasing: Phrasing, seed: int) -> list[tuple[str, str]]:
     """Of fillings: what is said, and what it means."""
     tools = {tool.name: tool for tool in registry}
     found = hinting.filled(phrasing, tools, Random(seed))
-    return [(text, hinting.sense_of(calls, hinting.said_in(phrasing), tools)) for text, calls in found]
+    return [(text, hinting.sense_of(calls, phrasings.slots_in(phrasing.text), tools)) for text, calls in found]
 
 
 def test_a_degree_is_a_part_of_the_sense() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lego.tools
-from lego.builder.planning import TOKEN
+from lego.builder.spelling import TOKEN
 from lego.core.processors import load_processor
 from lego.core.registry import registry
 from lego.core.values import Image

@@ -132,7 +132,7 @@ class Pairs:
         calls = [call for clause in clauses for call in clause.calls]
         if len(clauses) < 2 or len(calls) > MOST or len({str(call) for call in calls}) < len(calls):
             return None
-        exact = any(_numbered(clause.phrasing) for clause in clauses)
+        exact = any(clause.phrasing.valued for clause in clauses)
         answer = self.plain.edits(random, calls, language, exact)
         return (
             answer and _Asked(image, dressed(random, clauses, language), answer, {"calls": _dump(calls), **scene})
@@ -263,12 +263,6 @@ def _named(way: str, thing: str) -> str:
         article = "" if OF.search(way) else "the "
         return f"{article}{way.replace(THING, thing.removeprefix('the '))}"
     return way.replace(THING, thing)
-
-
-def _numbered(phrasing: Phrasing) -> bool:
-    """Does it say values of its own?"""
-    return any(name.lstrip("-") not in ("thing", "it", "deg", "deg2", "around", "keep")
-               for name in re.findall(r"\{(-?\w+)\}", phrasing.text))  # fmt: skip
 
 
 def _dump(calls: Sequence[Call]) -> list[dict[str, Any]]:
