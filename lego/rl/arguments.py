@@ -57,16 +57,17 @@ def _meant(param: Param, value: Any, said: bool) -> int:
     return kinds.index(token if token in kinds else SAID if SAID in kinds else NOTHING)
 
 
-def taught(lessons: Sequence[Lesson], seed: int, without: int | None) -> Reader:
+def taught(lessons: Sequence[Lesson], seed: int, without: int | None, pairs: Sequence[tuple[str, str]] = ()) -> Reader:
     """Return what has learned from all lessons but those of a fold, in one pass; softmax cross-entropy of the options.
 
     Args:
         without: None leaves out no fold.
+        pairs: a dictionary, see `Embedding`.
     """
     import torch
 
     known = [one for one in lessons if one.fold != without and one.meant]
-    net = _Net(seed)
+    net = _Net(seed, pairs)
     random = np.random.default_rng(seed)
 
     def loss(numbers: NDArray[np.int64]) -> Any:
@@ -81,11 +82,11 @@ def taught(lessons: Sequence[Lesson], seed: int, without: int | None) -> Reader:
 class _Net:
     """A reader that learns."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, pairs: Sequence[tuple[str, str]]) -> None:
         import torch
 
         torch.manual_seed(seed)
-        self.grams = Embedding(ROWS, SIZE, DROPPED)
+        self.grams = Embedding(ROWS, SIZE, DROPPED, pairs)
         self.kinds = torch.nn.Parameter(torch.randn(len(KINDS), SIZE) * SPREAD)
         self.bias = torch.nn.Parameter(torch.zeros(len(KINDS)))
         self.sharp = torch.nn.Parameter(torch.tensor([SHARP, 0.0, 0.0]))

@@ -21,7 +21,7 @@ from lego.builder.spelling import Spelling, sayable
 from lego.builder.words import words_of
 from lego.core.errors import WorkflowError
 from lego.core.registry import Registry, Tool
-from lego.rl import arguments, instructions, phrasings
+from lego.rl import arguments, dictionary, instructions, phrasings
 from lego.rl.arguments import Lesson
 from lego.rl.clauses import Setting, fill
 from lego.rl.embedding import SHARP, Embedding
@@ -72,7 +72,7 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.
-        share: of the phrasings and the made-up tools; less for tests.
+        share: of the phrasings, the made-up tools and the dictionary; less for tests.
     """
     registry = registry.running()
     random, few = Random(seed), Random(seed)
@@ -85,8 +85,12 @@ def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
     asking = list(_invented(registry, cards, random, share))
     wishes = [*_meaning(said, senses), *(wish for wish, _ in asking)]
     lessons = [lesson for _, lesson in asking if lesson]
+    pairs = [pair for pair in dictionary.pairs() if random.random() < share]
     parts = [
-        replace(_taught(wishes, made, len(senses), seed, fold), reader=arguments.taught(lessons, seed, fold))
+        replace(
+            _taught(wishes, made, len(senses), seed, fold, pairs),
+            reader=arguments.taught(lessons, seed, fold, pairs),
+        )
         for fold in (None, *range(FOLDS))
     ]
     bias = _bias(parts[1:], wishes, made, seed)
@@ -173,7 +177,14 @@ def filled(
             break
 
 
-def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], senses: int, seed: int, without: int | None) -> Encoder:
+def _taught(
+    wishes: Sequence[_Wish],
+    made: Sequence[_Made],
+    senses: int,
+    seed: int,
+    without: int | None,
+    pairs: Sequence[tuple[str, str]],
+) -> Encoder:
     """One pass over the wishes for known tools, but for those of a fold, with half as many for made-up ones among them.
 
     Each wish is to be nearest to what it asks for, of all senses and of the cards in the step; softmax cross-entropy,
@@ -185,7 +196,7 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], senses: int, seed: i
     asking = [wish for wish in wishes if wish.card >= 0 and wish.fold != without]
     cards = [number for number, card in enumerate(made) if card.fold not in (None, without)]
     never = {number for number, card in enumerate(made) if card.fold is None}
-    net = _Net(senses, seed)
+    net = _Net(senses, seed, pairs)
     random = np.random.default_rng(seed)
 
     def loss(numbers: NDArray[np.int64]) -> Any:
@@ -211,11 +222,11 @@ def _taught(wishes: Sequence[_Wish], made: Sequence[_Made], senses: int, seed: i
 class _Net:
     """An encoder that learns."""
 
-    def __init__(self, senses: int, seed: int) -> None:
+    def __init__(self, senses: int, seed: int, pairs: Sequence[tuple[str, str]]) -> None:
         import torch
 
         torch.manual_seed(seed)
-        self.grams = Embedding(BUCKETS, WIDTH, DROPPED)
+        self.grams = Embedding(BUCKETS, WIDTH, DROPPED, pairs)
         self.tools = torch.nn.Parameter(torch.randn(senses, WIDTH))
         self.bias = torch.nn.Parameter(torch.zeros(senses + 1))  # the last is that of cards
         self.sharp = torch.nn.Parameter(torch.tensor(SHARP))
