@@ -52,7 +52,8 @@ class Leaning:
     def __post_init__(self) -> None:
         self.near = [token for token in self.tools if token.startswith("<t_")]
         self.cards = [card(self.tools[token]) for token in self.near]
-        self.offered = frozenset(tool.name for token, tool in self.tools.items() if token.startswith("<T:"))
+        self.further = [token for token in self.tools if token.startswith("<T:")]
+        self.offered = frozenset(self.tools[token].name for token in self.further)
         self._senses = functools.cache(self._senses_afresh)
         self._shares = functools.cache(self._shares_afresh)
 
@@ -84,7 +85,7 @@ class Leaning:
         return {"<none>": -DOUBT} if certain else {}
 
     def _of_senses(self, text: str, unsaid: str) -> dict[str, float]:
-        """How the senses go on that begin as the answer does, but for what stands in the words."""
+        """How the senses go on that begin as the answer does, but for what stands in the words; or that they end."""
         shares: dict[str, float] = {}
         for sense, share in zip(self.hints.senses, self._senses(text).tolist(), strict=True):
             if sense.startswith(unsaid):
@@ -94,7 +95,9 @@ class Leaning:
         total = sum(shares.values())
         if total < LEAST:
             return {}
-        return {token: more for token, share in shares.items() if token and (more := _odds(share / total))}
+        found = {token: more for token, share in shares.items() if token and (more := _odds(share / total))}
+        ended = _odds(shares.get("", 0.0) / total)
+        return {**found, **(dict.fromkeys(self.further, -ended) if ended else {})}
 
     def _of_card(self, text: str, rest: Sequence[str]) -> dict[str, float]:
         """Which parameters the words speak of, or after one of them what they say of it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import lego.tools  # registers them
 from lego.builder.arguments import KINDS, SIZE, Reader, options
-from lego.builder.hints import WIDTH, Encoder, Hints
+from lego.builder.hints import LOWEST, WIDTH, Encoder, Hints
 from lego.builder.leaning import DOUBT, Leaning
 from lego.builder.ngrams import BUCKETS
 from lego.builder.words import words_of
@@ -92,9 +92,13 @@ def test_words_lean_towards_tools_and_cards(hints: Hints) -> None:
 def test_an_answer_goes_on_as_the_likeliest_sense_does(hints: Hints) -> None:
     assert added(hints, "<T:grain>") == {"<P:amount>": pytest.approx(odds(0.5 / 0.7))}
     assert set(added(hints, "<T:grain>", "<P:amount>")) == {"<a_2>"}
-    assert added(hints, "<T:grain>", "<P:amount>", "<a_2>") == {}
     assert set(added(hints, "<T:sepia>")) == {"<T:grain>"}  # the second tool of a look
     assert set(added(hints, "<T:sepia>", "<T:grain>", "<P:amount>")) == {"<a_0.5>"}
+
+
+def test_where_a_sense_ends_no_further_tool_of_a_look_is_likely(hints: Hints) -> None:
+    more = added(hints, "<T:grain>", "<P:amount>", "<a_2>")
+    assert more == dict.fromkeys(["<T:grain>", "<T:sepia>"], pytest.approx(-odds(1 - LOWEST)))
 
 
 def test_what_stands_in_the_words_is_no_part_of_a_sense(hints: Hints) -> None:
