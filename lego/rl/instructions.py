@@ -7,7 +7,6 @@ asks for. Training, validation and test use other phrasings, other nouns and oth
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,12 +27,12 @@ from lego.rl.records import Language
 
 CHINESE_SHARE = 0.35
 CLAUSES = (1,) * 50 + (2,) * 35 + (3,) * 15
-DRILLED = (1,) * 25 + (2,) * 35 + (3,) * 25 + (4,) * 15  # in the training: several wishes take longest to learn
+DRILLED = (1,) * 40 + (2,) * 35 + (3,) * 15 + (4,) * 10  # in the training: several wishes take longest to learn
 LISTED = 0.25  # of these: joined by nothing but commas, as the concrete words of a look are
 PRECISE = 0.15  # of these: all wishes in phrasings that say a value
 DECLINED = 0.06  # of tasks: nothing here can do it
 MISSING = 0.06  # of tasks: some tools are not on offer; in half of them one that is asked for
-INVENTED, HELD_INVENTED = 0.5, 0.36  # of tasks, in the training and elsewhere: cards of made-up tools in front
+INVENTED, HELD_INVENTED = 0.42, 0.36  # of tasks, in the training and elsewhere: cards of made-up tools in front
 ASKED = 0.6  # of these: one is asked for
 SEEN = 0.10  # of tasks: what is wrong with the picture has to be seen
 SPOT = 0.40  # of tasks: what can be named by place or size alone is; which one it is has to be seen
@@ -41,7 +40,8 @@ DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
-SHORT = 1.5  # in the training a phrasing of n words comes with a weight of n to the power of minus this
+PLAINLY = 0.15  # of single wishes in the training: in one of the plainest phrasings of their tool
+WHOLE = 0.3  # of tasks in the training: with hints that know their phrasings, as those of known phrasings will later be
 ORDERS = 8  # in which the parameters and choices of a made-up tool come
 LOOK = 0.5  # weight of a look of several tools; there are 35 of them
 LIST = {"en": ("{a}, {b}",), "zh": ("{a}，{b}",) * 3 + ("{a}、{b}",)}
@@ -130,19 +130,13 @@ class _Maker:
             if fits and phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
                 key = (self._fold(phrasing.text), phrasing.language, names)
                 self.by_tool.setdefault(key, []).append(phrasing)
-        weight = SHORT if self.training else 0.0
-        self.often = {
-            key: list(itertools.accumulate(found.length**-weight for found in known))
-            for key, known in self.by_tool.items()
-        }
         self.names = {
             (fold, language): [n for f, lang, n in self.by_tool if (f, lang) == (fold, language)]
             for fold in self.folds
             for language in ("en", "zh")
         }
-        self.precise = {
-            key: [phrasing for phrasing in known if phrasing.valued] or known for key, known in self.by_tool.items()
-        }
+        self.precise = {key: [p for p in known if p.valued] or known for key, known in self.by_tool.items()}
+        self.plain = {key: [p for p in known if p.plain] or known for key, known in self.by_tool.items()}
         self.weights = {
             key: [(LOOK if " + " in name else 1) * len(self.by_tool[(*key, name)]) ** 0.5 for name in names]
             for key, names in self.names.items()
@@ -155,6 +149,10 @@ class _Maker:
     def _fold(self, text: str) -> int | None:
         """Of a line, if there are folds."""
         return fold_of(text) if self.folds != (None,) else None
+
+    def _hinted(self, fold: int | None, random: Random) -> int | None:
+        """The fold whose model of hints a task gets, None for that of all phrasings."""
+        return None if self.training and random.random() < WHOLE else fold
 
     def task(self, random: Random) -> Task | None:
         language = language_of(random)
@@ -191,7 +189,9 @@ class _Maker:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
             else:
                 name = random.choices(self.names[fold, language], self.weights[fold, language])[0]
-                phrasing = self._phrasing((fold, language, name), precise, random)
+                plain = self.training and count == 1 and random.random() < PLAINLY
+                ways = self.precise if precise else self.plain if plain else self.by_tool
+                phrasing = random.choices(ways[fold, language, name])[0]
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
             before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
@@ -206,7 +206,7 @@ class _Maker:
         names = {tool.name for tool in offered}
         flow = workflow_of(calls, offered, given) if all(call.tool in names for call in calls) else None
         image = pictures.scene(scene)[1].image if spot or self.shown else pictures.any_of(random)
-        request = Request(image, text, offered, given, {}, fold=fold)
+        request = Request(image, text, offered, given, {}, fold=self._hinted(fold, random))
         source = tuple(clause.phrasing.text for clause in clauses)
         thought = "\n".join(thought_of(clause.text, clause.calls) for clause in clauses) if flow else ""
         known = pictures.after(scene, calls[0]) if self.shown and flow and len(calls) == 1 else None
@@ -215,12 +215,6 @@ class _Maker:
             _with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted,
             thought=thought, target=target, mask=mask,
         )  # fmt: skip
-
-    def _phrasing(self, key: tuple[int | None, str, str], precise: bool, random: Random) -> Phrasing:
-        """One for a tool or a look; with a value in it, if there is one, where that is asked for."""
-        if precise:
-            return random.choice(self.precise[key])
-        return random.choices(self.by_tool[key], cum_weights=self.often[key])[0]
 
     def _seen(self, random: Random, language: str) -> Task | None:
         """A wish that says no more than that something is wrong, over a picture with a fault."""
@@ -268,7 +262,8 @@ class _Maker:
         fold = self._fold(line)
         cards = [self._tool(card, language, random) for card in self._invented(random, fold)] if more else []
         offered = (*self.registry, *cards)
-        request = Request(pictures.any_of(random), _cased(random, text), offered, fold=fold)
+        image, text = pictures.any_of(random), _cased(random, text)
+        request = Request(image, text, offered, fold=self._hinted(fold, random))
         return Task(request, None, language, source=(line,))
 
 

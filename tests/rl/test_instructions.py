@@ -101,12 +101,15 @@ def test_held_out_phrasings_and_nouns_never_occur_in_training(tasks: list[Task])
     assert all(within(line, "test") for task in some("test", count=60) if not task.invented for line in task.source)
 
 
-def test_short_phrasings_come_more_often_in_the_training_only() -> None:
-    def short(split: Split) -> float:
-        found = [line for task in some(split, count=150) if not (task.invented or task.seen) for line in task.source]
-        return sum(len(words_of(line)) <= 3 for line in found) / len(found)
+def test_the_plainest_phrasings_are_more_of_the_single_wishes_in_the_training() -> None:
+    plain = {phrasing.text for phrasing in phrasings.of_tools() if phrasing.plain}
+    made = [task for task in some(count=1500) if task.workflow and not (task.invented or task.seen)]
 
-    assert short("train") > 0.15 > short("test")
+    def share(single: bool) -> float:
+        lines = [line for task in made if (len(task.source) == 1) == single for line in task.source]
+        return sum(line in plain for line in lines) / len(lines)
+
+    assert share(single=True) > share(single=False) + 0.07
 
 
 def test_training_has_more_wishes_at_once_more_of_them_listed_and_more_values() -> None:
@@ -208,10 +211,13 @@ def test_plans_about_what_is_shown_mostly_run() -> None:
     assert ran > 0.75 * count
 
 
-def test_the_wishes_of_a_task_are_of_one_fold_which_the_request_names() -> None:
-    made = [task for task in some("train", 5, 200) if not (task.invented or task.seen)]
-    assert {task.request.fold for task in made} == set(range(FOLDS))
-    assert all({fold_of(text) for text in task.source} == {task.request.fold} for task in made)
+def test_the_wishes_of_a_task_are_of_one_fold_which_most_requests_of_the_training_name() -> None:
+    made = [task for task in some("train", 5, 300) if not (task.invented or task.seen)]
+    folds = [{fold_of(text) for text in task.source} for task in made]
+    assert {fold for one in folds for fold in one} == set(range(FOLDS))
+    named = [task.request.fold is not None for task in made]
+    assert all(len(own) == 1 and task.request.fold in own | {None} for own, task in zip(folds, made, strict=True))
+    assert 0.6 < sum(named) / len(named) < 0.8  # the others have hints that know their phrasings
     assert {task.request.fold for task in some("val", 5, 30)} == {None}
 
 
@@ -234,7 +240,7 @@ def test_the_made_up_tools_of_a_task_are_of_its_fold() -> None:
     found = Counter[bool]()
     for task in some("train", 5, 600):
         own = [tool.name for tool in task.request.tools if tool.name not in registry]
-        assert {folds[name] for name in own} <= {task.request.fold}
+        assert len({folds[name] for name in own} | ({task.request.fold} - {None})) <= 1
         if task.workflow is None and len(task.request.tools) - len(own) == len(registry.running()):
             found[bool(own)] += 1
     assert found[True] > 0.2 * found.total()  # what is to be declined is said beside cards as often as all else is
