@@ -35,7 +35,6 @@ ARRAYS = ("weights", "scale", "tools", "bias", "card")  # in it, those of `Encod
 READ = "read_"  # before the names of those of `lego.builder.arguments.Reader`
 WIDTH = 128  # numbers of a vector
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
-SAME = 0.5  # likelihood of one tool that two neighbours and both together must have to be one passage
 CLEAR = 0.4  # share of a tool's likelihood that one of its senses must have to be shown
 LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
 TOOL = re.compile(r"<T:([^>]+)>")
@@ -178,12 +177,9 @@ class Hints:
         for first, last in _cut(instruction, words):
             shares = model.shares(letters(instruction, words[first : last + 1]), cards)
             summed = self._summed(shares)
-            if found:  # "black and white" is one passage: together it says more than its halves, or all say the same
+            if found:  # "black and white" is one passage: together it says more than its halves
                 joined = model.shares(letters(instruction, words[found[-1][0] : last + 1]), cards)
-                three = (found[-1][3], summed, more := self._summed(joined))
-                best = more.argmax()
-                same = all(one.argmax() == best and one[best] > SAME for one in three)
-                if same or more.max() > max(found[-1][3].max(), summed.max()):
+                if (more := self._summed(joined)).max() > max(found[-1][3].max(), summed.max()):
                     first, shares, summed = found.pop()[0], joined, more
             found.append((first, last, shares, summed))
         return [Passage(first, last, *self._likely(shares, summed)) for first, last, shares, summed in found]

@@ -39,6 +39,8 @@ SPOT = 0.40  # of tasks: what can be named by place or size alone is; which one 
 DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
+REPEATED, LED = 0.15, 0.2  # of wishes after one about a thing, in the training: for its tool, or beginning as it did
+ELLIPTIC = 0.8  # of those that begin so: without it, "paint the car red and the door blue"
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
 PLAINLY = 0.15  # of single wishes in the training: in one of the plainest phrasings of their tool
 WHOLE = 0.3  # of tasks in the training: with hints that know their phrasings, as those of known phrasings will later be
@@ -136,6 +138,11 @@ class _Maker:
             for language in ("en", "zh")
         }
         self.precise = {key: [p for p in known if p.valued] or known for key, known in self.by_tool.items()}
+        self.about = {key: [p for p in known if "{thing}" in p.text] for key, known in self.by_tool.items()}
+        self.led: dict[tuple[int | None, str, str], list[Phrasing]] = {}
+        for (fold, language, _), known in self.about.items():
+            for phrasing in known:
+                self.led.setdefault((fold, language, phrasing.lead), []).append(phrasing)
         self.plain = {key: [p for p in known if p.plain] or known for key, known in self.by_tool.items()}
         self.weights = {
             key: [(LOOK if " + " in name else 1) * len(self.by_tool[(*key, name)]) ** 0.5 for name in names]
@@ -192,10 +199,15 @@ class _Maker:
                 plain = self.training and count == 1 and random.random() < PLAINLY
                 ways = self.precise if precise else self.plain if plain else self.by_tool
                 phrasing = random.choices(ways[fold, language, name])[0]
+                if self.training and clauses:
+                    phrasing = self._following(clauses[-1].phrasing, phrasing, random)
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
-            before = clauses[-1].thing if clauses and random.random() < AGAIN else ""
+            led = self.training and bool(clauses) and phrasing.lead == clauses[-1].phrasing.lead != ""
+            before = clauses[-1].thing if clauses and random.random() < AGAIN and not led else ""
             clauses.append(fill(phrasing, Setting(random, tools, language, self.split, drawn, before, spot, things)))
+            if led and random.random() < ELLIPTIC:
+                clauses[-1].pieces[0] = ("", False)
         calls = [call for clause in clauses for call in clause.calls]
         if self.placed and not any(call.on.startswith(BOX) for call in calls):
             raise ValueError("nothing here is named by its place")
@@ -215,6 +227,18 @@ class _Maker:
             _with_values(request, random), flow, language, tuple(calls) if flow else (), source, wanted,
             thought=thought, target=target, mask=mask,
         )  # fmt: skip
+
+    def _following(self, before: Phrasing, other: Phrasing, random: Random) -> Phrasing:
+        """After a wish about a thing now and then one for its tool, or one that begins as it did; else the other."""
+        fold, language = self._fold(before.text), before.language
+        if "{thing}" in before.text:
+            for share, found in (
+                (LED, self.led.get((fold, language, before.lead)) if before.lead else None),
+                (REPEATED, self.about.get((fold, language, " + ".join(tool for tool, _ in before.calls)))),
+            ):
+                if found and random.random() < share:
+                    return random.choice(found)
+        return other
 
     def _seen(self, random: Random, language: str) -> Task | None:
         """A wish that says no more than that something is wrong, over a picture with a fault."""

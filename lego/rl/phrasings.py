@@ -69,6 +69,12 @@ class Phrasing:
         return self.common or len(words_of(re.sub("[{<>}]", "", self.text))) <= PLAIN[self.language]
 
     @functools.cached_property
+    def lead(self) -> str:
+        """What stands before the thing that it is about, if more follows: "make " of "make {thing} bluer"; else ""."""
+        before, _, rest = self.text.partition("{thing}")
+        return before if rest.strip() and not re.search("[{<(]", before) else ""
+
+    @functools.cached_property
     def valued(self) -> bool:
         """Does it say a value: a number, a colour, a choice, a text?"""
         return not NO_VALUES.issuperset(slots_in(self.text))

@@ -52,6 +52,10 @@ def passages(hints: Hints, text: str, fold: int | None = None) -> list[tuple[str
         ("Make it black and white", [("white", "black_and_white")]),
         ("black and white; then blur it, crop", [("white", "black_and_white"), ("it", "blur"), ("crop", "crop")]),
         ("裁剪，然后把天空模糊", [("剪", "crop"), ("糊", "blur")]),
+        ("crop it + blur the sky", [("it", "crop"), ("sky", "blur")]),
+        ("crop it - blur the sky", [("it", "crop"), ("sky", "blur")]),
+        ("裁剪 天空模糊", [("剪", "crop"), ("糊", "blur")]),
+        ("blur +20 on the well-lit sky", [("sky", "blur")]),
     ],
 )
 def test_a_passage_ends_where_a_wish_ends(hints: Hints, text: str, found: list[tuple[str, str]]) -> None:

@@ -112,6 +112,26 @@ def test_the_plainest_phrasings_are_more_of_the_single_wishes_in_the_training() 
     assert share(single=True) > share(single=False) + 0.07
 
 
+def test_training_asks_one_tool_about_several_things_and_leaves_out_what_is_said_already() -> None:
+    phrasing = {one.text: one for one in phrasings.of_tools()}
+    train, held = some(count=1500), some("val", count=1500, unseen=False)
+
+    def twice(tasks: list[Task]) -> float:
+        several = [task for task in tasks if len(task.source) > 1 and task.calls]
+        pairs = [{(one.tool, one.on) for one in task.calls if one.on} for task in several]
+        return sum(len(pair) > len({tool for tool, _ in pair}) for pair in pairs) / len(several)
+
+    assert twice(train) > 0.03 > 3 * twice(held)
+    leads = [
+        (task.request.instruction.lower().count(lead.lower()), len(led))
+        for task in train
+        for lead in {phrasing[line].lead for line in task.source if line in phrasing} - {""}
+        if len(led := [line for line in task.source if line in phrasing and phrasing[line].lead == lead]) > 1
+    ]
+    assert len(leads) > 10
+    assert sum(said < count for said, count in leads) > 0.5 * len(leads)  # "paint the car red and the door blue"
+
+
 def test_training_has_more_wishes_at_once_more_of_them_listed_and_more_values() -> None:
     train, held = some(count=900), some("val", count=900, unseen=False)  # of the same phrasings
 

@@ -113,3 +113,19 @@ def test_no_instruction_of_the_exam_is_a_phrasing_word_for_word() -> None:
     train = {CHOICE.sub("", p.text).lower().strip(" .!?。！？") for p in phrasings.of_tools()}
     longer = [text for text in exam if len(text.split()) > 4 or (not text.isascii() and len(text) > 8)]
     assert not [text for text in longer if text in train]
+
+
+@pytest.mark.parametrize(
+    ("text", "lead"),
+    [
+        ("make {thing} bluer", "make "),
+        ("把{thing}涂成{color}", "把"),
+        ("{thing} {color}", ""),
+        ("remove {thing}", ""),  # "and the cat" would be a second thing of one wish
+        ("(just |)make {thing} bluer", ""),
+        ("{color} for {thing} please", ""),
+        ("blur it", ""),
+    ],
+)
+def test_what_a_second_wish_could_leave_out_stands_before_its_thing(text: str, lead: str) -> None:
+    assert Phrasing((("recolor", ()),), text).lead == lead
