@@ -29,6 +29,7 @@ from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of, sl
 
 COPIES = 3  # fillings of a phrasing
 SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
+BRIEF, MOST = 4, 72  # and of one that names a thing: "make the car blue" is nearer to words about cars otherwise
 KNOWN, ASKED, OTHERS = 170, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
 DROPPED = 0.3  # share of n-grams left out
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
@@ -167,7 +168,8 @@ def filled(
         tools: by name.
         split: whose nouns and texts.
     """
-    for _ in range(MORE if phrasing.length <= SHORT else COPIES):
+    named = "{thing}" in phrasing.text and phrasing.length <= BRIEF
+    for _ in range(MOST if named else MORE if phrasing.length <= SHORT else COPIES):
         for _ in range(TRIES):
             try:
                 clause = fill(phrasing, Setting(random, tools, phrasing.language, split))

@@ -39,10 +39,11 @@ SPOT = 0.40  # of tasks: what can be named by place or size alone is; which one 
 DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
-REPEATED, LED = 0.15, 0.2  # of wishes after one about a thing, in the training: for its tool, or beginning as it did
+REPEATED, LED = 0.2, 0.35  # of wishes after one about a thing, in the training: for its tool, or beginning as it did
 ELLIPTIC = 0.8  # of those that begin so: without it, "paint the car red and the door blue"
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
-PLAINLY = 0.15  # of single wishes in the training: in one of the plainest phrasings of their tool
+BRIEFLY = 0.3  # of single wishes in the training: in one of the briefest phrasings of their tool
+BRIEF = {"en": 4, "zh": 6}  # words or Chinese characters of these, a slot counted as one
 WHOLE = 0.3  # of tasks in the training: with hints that know their phrasings, as those of known phrasings will later be
 ORDERS = 8  # in which the parameters and choices of a made-up tool come
 LOOK = 0.5  # weight of a look of several tools; there are 35 of them
@@ -143,7 +144,9 @@ class _Maker:
         for (fold, language, _), known in self.about.items():
             for phrasing in known:
                 self.led.setdefault((fold, language, phrasing.lead), []).append(phrasing)
-        self.plain = {key: [p for p in known if p.plain] or known for key, known in self.by_tool.items()}
+        self.brief = {
+            key: [p for p in known if p.length <= BRIEF[p.language]] or known for key, known in self.by_tool.items()
+        }
         self.weights = {
             key: [(LOOK if " + " in name else 1) * len(self.by_tool[(*key, name)]) ** 0.5 for name in names]
             for key, names in self.names.items()
@@ -196,8 +199,8 @@ class _Maker:
                 phrasing = random.choice([p for p in cards[0].phrasings if p.language == language])
             else:
                 name = random.choices(self.names[fold, language], self.weights[fold, language])[0]
-                plain = self.training and count == 1 and random.random() < PLAINLY
-                ways = self.precise if precise else self.plain if plain else self.by_tool
+                brief = self.training and count == 1 and random.random() < BRIEFLY
+                ways = self.precise if precise else self.brief if brief else self.by_tool
                 phrasing = random.choices(ways[fold, language, name])[0]
                 if self.training and clauses:
                     phrasing = self._following(clauses[-1].phrasing, phrasing, random)
