@@ -96,8 +96,9 @@ class Leaning:
         if total < LEAST:
             return {}
         found = {token: more for token, share in shares.items() if token and (more := _odds(share / total))}
-        ended = _odds(shares.get("", 0.0) / total)
-        return {**found, **(dict.fromkeys(self.further, -ended) if ended else {})}
+        if ended := _odds(shares.get("", 0.0) / total):
+            found |= dict.fromkeys(self.further, -ended)
+        return found
 
     def _of_card(self, text: str, rest: Sequence[str]) -> dict[str, float]:
         """Which parameters the words speak of, or after one of them what they say of it."""

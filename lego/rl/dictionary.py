@@ -14,9 +14,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]{1,4}")
 ENGLISH = re.compile(r"[a-z][a-z'-]*(?: [a-z][a-z'-]*){0,2}")  # up to three words, no names
 ASIDE = re.compile(r"\([^)]*\)")
 OPENING = re.compile(r"^\s*(?:to be|to|the|an?) ")
-ABOUT = re.compile(
-    r"(?:variant|old|used|see|abbr|same|erhua)\b"
-)  # what begins so tells of the word, not of its meaning
+ABOUT = re.compile(r"(?:variant|old|used|see|abbr|same|erhua)\b")  # what begins so tells of the word itself
 
 
 @functools.cache

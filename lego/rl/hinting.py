@@ -29,7 +29,7 @@ from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of, sl
 
 COPIES = 3  # fillings of a phrasing
 SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
-BRIEF, MOST = 4, 72  # and of one that names a thing: "make the car blue" is nearer to words about cars otherwise
+BRIEF, MOST = 4, 72  # the same of one that names a thing: "car" would say more than "make" in "make the car blue"
 KNOWN, ASKED, OTHERS = 170, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
 DROPPED = 0.3  # share of n-grams left out
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
@@ -69,7 +69,7 @@ class _Made:
 
 
 def teach(registry: Registry, seed: int = 0, share: float = 1.0) -> Hints:
-    """Return hints that have learned from the training's phrasings; about ten minutes of one core.
+    """Return hints that have learned from the training's phrasings; about twenty minutes of one core.
 
     Args:
         registry: the tools that may be meant; those that need weights are left out.
