@@ -110,6 +110,8 @@ def _steps(
     """One pass over some examples; arguments as in `Embedding.learn`."""
     import torch
 
+    if not count:
+        return
     order, steps = random.permutation(count), max(1, count // size)
     left = lambda step: 1 - (1 - LAST) * step / steps  # noqa: E731
     fading = [torch.optim.lr_scheduler.LambdaLR(optimizer, left) for optimizer in optimizers]
