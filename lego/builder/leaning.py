@@ -52,8 +52,7 @@ class Leaning:
     def __post_init__(self) -> None:
         self.near = [token for token in self.tools if token.startswith("<t_")]
         self.cards = [card(self.tools[token]) for token in self.near]
-        self.further = [token for token in self.tools if token.startswith("<T:")]
-        self.offered = frozenset(self.tools[token].name for token in self.further)
+        self.offered = frozenset(tool.name for token, tool in self.tools.items() if token.startswith("<T:"))
         self._senses = functools.cache(self._senses_afresh)
         self._shares = functools.cache(self._shares_afresh)
 
@@ -97,7 +96,7 @@ class Leaning:
             return {}
         found = {token: more for token, share in shares.items() if token and (more := _odds(share / total))}
         if ended := _odds(shares.get("", 0.0) / total):
-            found |= dict.fromkeys(self.further, -ended)
+            found |= {f"<T:{tool}>": -ended for tool in self.offered}
         return found
 
     def _of_card(self, text: str, rest: Sequence[str]) -> dict[str, float]:

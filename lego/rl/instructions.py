@@ -143,7 +143,8 @@ class _Maker:
         self.led: dict[tuple[int | None, str, str], list[Phrasing]] = {}
         for (fold, language, _), known in self.about.items():
             for phrasing in known:
-                self.led.setdefault((fold, language, phrasing.lead), []).append(phrasing)
+                if phrasing.lead:
+                    self.led.setdefault((fold, language, phrasing.lead), []).append(phrasing)
         self.brief = {
             key: [p for p in known if p.length <= BRIEF[p.language]] or known for key, known in self.by_tool.items()
         }
@@ -236,7 +237,7 @@ class _Maker:
         fold, language = self._fold(before.text), before.language
         if "{thing}" in before.text:
             for share, found in (
-                (LED, self.led.get((fold, language, before.lead)) if before.lead else None),
+                (LED, self.led.get((fold, language, before.lead))),
                 (REPEATED, self.about.get((fold, language, " + ".join(tool for tool, _ in before.calls)))),
             ):
                 if found and random.random() < share:
