@@ -6,7 +6,8 @@ that the model never had. Here
 - rollouts come from `lego.builder.decode`: a prompt runs once for its group, forced runs are not asked for;
 - log-probabilities of policy, old policy and reference are taken over the allowed tokens, and at free places only;
 - forced tokens carry no loss and do not count for its mean;
-- answers of groups that agree on a reward are left out before the network sees them.
+- answers of groups that agree on a reward are left out before the network sees them, and answers that are the same
+  are seen once and count as often as they were given.
 
 With vLLM the grammar is off and TRL's own ways are used.
 """
@@ -169,6 +170,7 @@ class Reinforcement(Keeping, GRPOTrainer):  # type: ignore[misc]  # TRL has no t
         if self.use_vllm:
             return batch
         batch["places"] = self._places
+        batch |= _once(batch, self.num_generations)
         loud = batch["advantages"].abs() > MUTE
         counted = (batch["completion_mask"] * batch["tool_mask"])[loud].sum()
         batch["num_items_in_batch"] = self.accelerator.gather(counted).sum()
@@ -268,6 +270,23 @@ def _silenced(inputs: dict[str, Any]) -> dict[str, Any]:
     """Keep the answers without an advantage, but without loss: TRL gathers metrics of equally many from all."""
     loud = inputs["advantages"].abs() > MUTE
     return {**inputs, "tool_mask": inputs["tool_mask"] * loud[:, None]}
+
+
+def _once(batch: dict[str, Any], group: int) -> dict[str, Any]:
+    """The batch's advantages and masks with answers to a prompt that are the same, and worth the same, told once.
+
+    The tokens of the first count as often as it was given; the others have no advantage.
+    """
+    prompts = torch.arange(len(batch["advantages"]), device=batch["advantages"].device) // group
+    answers = torch.column_stack([prompts, batch["completion_ids"], batch["advantages"].double()])
+    places: dict[tuple[float, ...], list[int]] = {}
+    for place, answer in enumerate(answers.tolist()):
+        places.setdefault(tuple(answer), []).append(place)
+    advantages, mask = batch["advantages"].clone(), batch["tool_mask"].clone()
+    for first, *others in places.values():
+        mask[first] *= 1 + len(others)
+        advantages[others] = 0
+    return {"advantages": advantages, "tool_mask": mask}
 
 
 def _without_mute(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -18,24 +18,30 @@ from lego.rl.env import right
 from lego.rl.supply import Task
 
 AT_ONCE = 32  # prompts of an exam that are decoded side by side
+ROWS = 128  # answers side by side on a CPU: the pasts of 640 fall out of its caches, and take 2.3 times as long
 
 
 def roll(
     checkpoint: Checkpoint, requests: Sequence[Request], count: int, temperature: float, seed: int, max_tokens: int
 ) -> list[Completion]:
     """Return ``count`` answers for each request, those of a request next to each other; see `decode.generate`."""
-    starts = [checkpoint.constraint.start(checkpoint.form.grammar(request)) for request in requests]
+    size = max(1, ROWS // count) if checkpoint.model.device.type == "cpu" else len(requests)
+    found: list[Completion] = []
     with evaluating(checkpoint.model):
-        return generate(
-            checkpoint.model,
-            inputs_of(checkpoint, list(requests)),
-            lambda number: starts[number],
-            leans=[lean_of(checkpoint, request) for request in requests],
-            count=count,
-            temperature=temperature,
-            seed=seed,
-            max_tokens=max_tokens,
-        )
+        for first in range(0, len(requests), size):
+            part = list(requests[first : first + size])
+            starts = [checkpoint.constraint.start(checkpoint.form.grammar(request)) for request in part]
+            found += generate(
+                checkpoint.model,
+                inputs_of(checkpoint, part),
+                starts.__getitem__,
+                leans=[lean_of(checkpoint, request) for request in part],
+                count=count,
+                temperature=temperature,
+                seed=seed,
+                max_tokens=max_tokens,
+            )
+    return found
 
 
 def accuracy(

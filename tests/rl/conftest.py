@@ -1,4 +1,4 @@
-"""What the tests of the school share: a language model small enough to make."""
+"""What the tests of the school share: models small enough to make."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the smallest nano builder, which knows nothing: to be read, not to be written to."""
+    import lego.tools  # noqa: F401  # registers the embedded tools
+    from lego.core.registry import registry
+    from lego.rl import nano
+
+    return nano.build(tmp_path_factory.mktemp("nano") / "micro", registry, "micro")

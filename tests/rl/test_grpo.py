@@ -30,8 +30,8 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture
-def learner(recipe: Recipe, tmp_path: Path) -> Learner:
-    return open_learner(recipe, None, tmp_path / "start", registry)
+def learner(recipe: Recipe, micro: Path, tmp_path: Path) -> Learner:
+    return open_learner(recipe, micro, tmp_path, registry)
 
 
 def begun(recipe: Recipe, learner: Learner, out: Path) -> tuple[Any, dict[str, Any]]:
@@ -95,6 +95,30 @@ def test_leaving_out_groups_that_agree_changes_no_gradient(
     assert len(grpo._without_mute(batch)["advantages"]) == 7
     monkeypatch.setattr(grpo, "_without_mute", dict)
     whole = gradient()
+    assert whole.abs().max() > 1e-4
+    assert torch.allclose(short, whole, atol=1e-6)
+
+
+def test_an_answer_that_was_given_twice_is_seen_once_and_counts_twice(
+    recipe: Recipe, learner: Learner, tmp_path: Path
+) -> None:
+    trainer, batch = begun(recipe, learner, tmp_path)  # beta is not 0: the divergence counts twice as well
+    rows = torch.tensor([0, 0, 1, 0, 4, 4, 5, 5, 8, 8, 8, 9])  # of three prompts
+    per_row = {name for name, value in batch.items() if isinstance(value, torch.Tensor) and value.shape[:1] == (12,)}
+    batch |= {name: batch[name][rows] for name in per_row}
+    batch["advantages"] = torch.tensor([1.0, -2.0, 0.5, -1.0])[torch.tensor([0, 0, 1, 0, 2, 2, 3, 3, 0, 0, 0, 1])]
+    batch["tool_mask"] = (batch["places"] >= 0).long()
+
+    def gradient(once: dict[str, torch.Tensor]) -> torch.Tensor:
+        trainer.model.zero_grad()
+        trainer.compute_loss(trainer.model, batch | once).backward()
+        return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+
+    once = grpo._once(batch, 4)
+    loud = once["advantages"] != 0
+    assert loud.sum() == 6
+    assert once["tool_mask"][loud].sum() == batch["tool_mask"].sum(), "no token is lost"
+    short, whole = gradient(once), gradient({})
     assert whole.abs().max() > 1e-4
     assert torch.allclose(short, whole, atol=1e-6)
 

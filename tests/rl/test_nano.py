@@ -18,24 +18,19 @@ from lego.core.registry import registry
 from lego.rl import nano, pictures
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return nano.build(tmp_path_factory.mktemp("nano") / "start", registry, "micro", seed=1)
-
-
-def test_every_token_of_the_form_is_one_token_and_words_meet_no_other(folder: Path) -> None:
+def test_every_token_of_the_form_is_one_token_and_words_meet_no_other(micro: Path) -> None:
     from transformers import AutoProcessor
 
-    tokenizer = AutoProcessor.from_pretrained(folder).tokenizer
-    form = form_of(folder)
+    tokenizer = AutoProcessor.from_pretrained(micro).tokenizer
+    form = form_of(micro)
     tokens = form.vocabulary.tokens  # type: ignore[attr-defined]  # it is pointing
     assert tokenizer.convert_tokens_to_ids(tokens) == list(range(len(tokens)))
     assert tokenizer.tokenize("<user>lamp<w_0>天<w_1>##%<w_2><asst>")[0] == "<user>"
     assert "<w_2>" in tokenizer.tokenize("<user>lamp<w_0>天<w_1>##%<w_2><asst>")
 
 
-def test_untrained_it_plans_something_valid_or_declines(folder: Path) -> None:
-    builder = open_builder(str(folder))
+def test_untrained_it_plans_something_valid_or_declines(micro: Path) -> None:
+    builder = open_builder(str(micro))
     image = pictures.scene(1)[1].image
     for words in ("make it brighter", "remove the red ball on the left", "把天空变蓝"):
         with contextlib.suppress(PlanError):  # it may decline
@@ -43,18 +38,18 @@ def test_untrained_it_plans_something_valid_or_declines(folder: Path) -> None:
             assert not plan.workflow.check(registry, {"image": "image"})
 
 
-def test_the_checkpoint_says_its_form_and_its_tools(folder: Path) -> None:
-    facts = json.loads((folder / "lego.json").read_text())
+def test_the_checkpoint_says_its_form_and_its_tools(micro: Path) -> None:
+    facts = json.loads((micro / "lego.json").read_text())
     assert facts["form"] == "pointing"
     assert len(facts["tools"]) == len(registry.running())
 
 
-def test_one_that_ships_goes_on_with_a_token_for_doing_nothing(folder: Path, tmp_path: Path) -> None:
+def test_one_that_ships_goes_on_with_a_token_for_doing_nothing(micro: Path, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     source = tmp_path / "source"
-    _without_keep(folder, source)
+    _without_keep(micro, source)
     nano.reopen(tmp_path / "again", registry, source, nano.SLIGHT)
     facts = json.loads((tmp_path / "again" / "lego.json").read_text())
     assert facts["keep"]
@@ -67,9 +62,9 @@ def test_one_that_ships_goes_on_with_a_token_for_doing_nothing(folder: Path, tmp
     assert form_of(tmp_path / "again").keep  # type: ignore[attr-defined]  # it is pointing
 
 
-def _without_keep(folder: Path, out: Path) -> None:
+def _without_keep(micro: Path, out: Path) -> None:
     """A checkpoint as it was before there was the token: another name stands in its place."""
-    shutil.copytree(folder, out)
+    shutil.copytree(micro, out)
     for file in out.glob("*.json"):
         file.write_text(file.read_text(encoding="utf-8").replace("<keep>", "<once>"), encoding="utf-8")
     facts = json.loads((out / "lego.json").read_text())

@@ -72,11 +72,11 @@ def test_rows_do_not_see_each_other_s_padding(tmp_path: Path, small: Image) -> N
     assert torch.allclose(score(pair, 1), score(lone, 0), atol=1e-4)
 
 
-def test_a_model_learns_a_few_examples_by_heart(tmp_path: Path) -> None:
+def test_a_model_learns_a_few_examples_by_heart(micro: Path, tmp_path: Path) -> None:
     recipe = Recipe.load("nano").smoke()
     stage = recipe.sft.model_copy(update={"steps": 80, "lr": 3e-3, "batch": 8, "data": Data(seed=5)})
     recipe = recipe.model_copy(update={"sft": stage})
-    learner = open_learner(recipe, None, tmp_path / "start", registry)
+    learner = open_learner(recipe, micro, tmp_path, registry)
     few = list(itertools.islice(supply.examples(stage.data, registry, learner.form), 8))
     watch = Watch("sft", tmp_path / "sft", lambda at: None, learner, None, 0)
     trainer = sft.trainer(recipe, learner, registry, tmp_path / "sft", watch)
@@ -96,9 +96,9 @@ def test_hidden_words_keep_their_numbers_and_nothing_else_is_touched() -> None:
     assert 1.7 < sum(some) / len(some) < 2.3
 
 
-def test_what_a_form_adds_is_added_to_the_logits_of_the_token_that_it_is_about(tmp_path: Path) -> None:
+def test_what_a_form_adds_is_added_to_the_logits_of_the_token_that_it_is_about(micro: Path, tmp_path: Path) -> None:
     recipe = Recipe.load("nano").smoke()
-    learner = open_learner(recipe, None, tmp_path / "start", registry)
+    learner = open_learner(recipe, micro, tmp_path, registry)
     few = list(itertools.islice(supply.examples(recipe.sft.data, registry, learner.form), 6))
     lessons = [sft.row(example, learner.form) for example in few]
     batch = sft.Collator(learner.processor)(lessons)

@@ -55,6 +55,11 @@ def small(model: Path | str, data: Path, **more: Any) -> Recipe:
     return recipe.model_copy(update={"model": str(model), "evaluation": exam, **stages, **more})
 
 
+def beginner(micro: Path) -> Recipe:
+    """The recipe of a smoke run whose model is there already."""
+    return Recipe.load("nano").smoke().model_copy(update={"model": str(micro)})
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of a model."""
     return load_file(folder / "model.safetensors")
@@ -108,9 +113,9 @@ def test_models_of_the_large_recipes_go_through_all_stages_at_toy_size(kind: str
 
 @pytest.mark.parametrize(("stage", "lora"), [("sft", None), ("grpo_gt", None), ("sft", Lora(rank=4))])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
-    stage: str, lora: Lora | None, tmp_path: Path
+    stage: str, lora: Lora | None, micro: Path, tmp_path: Path
 ) -> None:
-    recipe = Recipe.load("nano").smoke()
+    recipe = beginner(micro)
     part = recipe.stages[stage].model_copy(update={"steps": 4, "exam_every": 0, "execute": False})
     recipe = recipe.model_copy(update={stage: part, "lora": lora})
 
@@ -149,8 +154,8 @@ def little_room(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, old)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole_and_the_run_can_go_on(tmp_path: Path) -> None:
-    recipe = Recipe.load("nano").smoke()
+def test_a_full_disk_leaves_the_last_checkpoint_whole_and_the_run_can_go_on(micro: Path, tmp_path: Path) -> None:
+    recipe = beginner(micro)
     recipe = recipe.model_copy(update={"sft": recipe.sft.model_copy(update={"exam_every": 0})})
     room = little_room(100_000)
 
@@ -170,25 +175,25 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole_and_the_run_can_go_on(tmp_
     assert (tmp_path / "sft" / "model" / "model.safetensors").exists()
 
 
-def test_a_run_is_not_gone_on_with_under_another_recipe(tmp_path: Path) -> None:
-    recipe = Recipe.load("nano").smoke()
+def test_a_run_is_not_gone_on_with_under_another_recipe(micro: Path, tmp_path: Path) -> None:
+    recipe = beginner(micro)
     short = recipe.model_copy(update={"sft": recipe.sft.model_copy(update={"steps": 1, "exam_every": 0})})
     school.train(short, ["sft"], tmp_path, registry)
     with pytest.raises(TrainingError, match="another recipe"):
         school.train(recipe, ["sft"], tmp_path, registry, resume=True)
 
 
-def test_mistakes_are_told_before_anything_is_trained(tmp_path: Path) -> None:
+def test_mistakes_are_told_before_anything_is_trained(micro: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no stage 'dpo'"):
         school.stages_of("dpo")
     with pytest.raises(RecipeError, match="no recipe 'nanoo'"):
         Recipe.load("nanoo")
-    recipe = small("nano", tmp_path / "nothing")
+    recipe = small(micro, tmp_path / "nothing")
     with pytest.raises(RecordError, match="cannot read"):
         school.train(recipe, ["sft"], tmp_path / "run", registry)
     lost = replace(next(records.read(examples(tmp_path / "data", 1))), tools=("no_such_tool",))
     records.write(tmp_path / "lost", [lost])
     with pytest.raises(RecordError, match="no_such_tool"):
-        school.train(small("nano", tmp_path / "lost"), ["sft"], tmp_path / "run2", registry)
+        school.train(small(micro, tmp_path / "lost"), ["sft"], tmp_path / "run2", registry)
     with pytest.raises(SettingsError, match="cannot open the model"):
         school.train(small(tmp_path / "no-model", tmp_path / "data"), ["sft"], tmp_path / "run3", registry)
