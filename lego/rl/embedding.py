@@ -21,6 +21,7 @@ FREE = 5  # how much quicker biases and sharpness learn
 SHARP, SPREAD = 10.0, 0.3  # at the start: of likelihoods, and the length of an n-gram's vector
 PAIRS = 512  # of the dictionary in a step that has nothing else
 AMONG, WEIGHT = 128, 0.3  # pairs in a step of all else, and what they count there
+ORDERS = 3  # in which a model that ships learns its examples
 
 
 class Embedding:
@@ -62,13 +63,16 @@ class Embedding:
         count: int,
         size: int,
         random: np.random.Generator,
+        orders: int = 1,
     ) -> None:
-        """Learn from the dictionary, then from each of some examples once, in any order, at rates that fall.
+        """Learn from the dictionary, then from each of some examples once, at rates that fall.
 
         Args:
             slow, free: the other parameters; biases and sharpness are free.
             loss: of the examples of these numbers.
             count, size: of the examples, and of a step; a rest is left out.
+            orders: in so many random orders, each from where the dictionary led; the mean of what was learned in them
+                stays, which depends less on the order.
         """
         import torch
 
@@ -80,8 +84,15 @@ class Embedding:
 
         if self.pairs:
             _steps([self._optimizer()], apart, len(self.pairs), PAIRS, random)
-        rest = torch.optim.Adam([{"params": slow}, {"params": free, "lr": FREE * RATE}], RATE)
-        _steps([self._optimizer(), rest], both if self.pairs else loss, count, size, random)
+        learning = [self.grams.weight, *slow, *free]
+        begun = [part.detach().clone() for part in learning]
+        found = []
+        for _ in range(orders):
+            _put(learning, begun)
+            rest = torch.optim.Adam([{"params": slow}, {"params": free, "lr": FREE * RATE}], RATE)
+            _steps([self._optimizer(), rest], both if self.pairs else loss, count, size, random)
+            found.append([part.detach().clone() for part in learning])
+        _put(learning, [torch.stack(parts).mean(0) for parts in zip(*found, strict=True)])
 
     def _optimizer(self) -> Any:
         import torch
@@ -98,6 +109,15 @@ class Embedding:
         )
         scores, own = SHARP * one @ other.T, torch.arange(len(pairs))
         return (torch.nn.functional.cross_entropy(scores, own) + torch.nn.functional.cross_entropy(scores.T, own)) / 2
+
+
+def _put(parts: Sequence[Any], values: Sequence[Any]) -> None:
+    """Set parameters."""
+    import torch
+
+    with torch.no_grad():
+        for part, value in zip(parts, values, strict=True):
+            part.copy_(value)
 
 
 def _steps(

@@ -24,13 +24,13 @@ from lego.core.registry import Registry, Tool
 from lego.rl import arguments, dictionary, instructions, phrasings
 from lego.rl.arguments import Lesson
 from lego.rl.clauses import Setting, fill
-from lego.rl.embedding import SHARP, Embedding
+from lego.rl.embedding import ORDERS, SHARP, Embedding
 from lego.rl.phrasings import FOLDS, Card, Phrasing, Split, belongs, fold_of, slots_in
 
 COPIES = 3  # fillings of a phrasing
 SHORT, MORE = 3, 24  # words, fillings of one that is no longer: the letters of a few things would decide there
 BRIEF, MOST = 4, 72  # the same of one that names a thing: "car" would say more than "make" in "make the car blue"
-KNOWN, ASKED, OTHERS = 170, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
+KNOWN, ASKED, OTHERS = 244, 86, 32  # in a step: wishes for known tools, for made-up ones, and cards that none asks for
 DROPPED = 0.3  # share of n-grams left out
 WRONG = 2  # cards that nobody asks for, to each one that is asked for, when the bias of cards is set
 TRIES = 4  # to fill a phrasing in
@@ -187,7 +187,7 @@ def _taught(
     without: int | None,
     pairs: Sequence[tuple[str, str]],
 ) -> Encoder:
-    """One pass over the wishes for known tools, but for those of a fold, with half as many for made-up ones among them.
+    """Passes over the wishes for known tools, but for those of a fold, with a third as many for made-up ones beside.
 
     Each wish is to be nearest to what it asks for, of all senses and of the cards in the step; softmax cross-entropy,
     shared out where several senses are meant.
@@ -217,7 +217,8 @@ def _taught(
                 wanted[row, senses + near.index(wish.card)] = 1
         return torch.nn.functional.cross_entropy(scores, wanted)
 
-    net.grams.learn([net.tools], [net.bias, net.sharp], loss, len(known), KNOWN, random)
+    orders = ORDERS if without is None else 1
+    net.grams.learn([net.tools], [net.bias, net.sharp], loss, len(known), KNOWN, random, orders)
     return net.encoder()
 
 
