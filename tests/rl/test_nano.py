@@ -62,9 +62,9 @@ def test_one_that_ships_goes_on_with_a_token_for_doing_nothing(micro: Path, tmp_
     assert form_of(tmp_path / "again").keep  # type: ignore[attr-defined]  # it is pointing
 
 
-def _without_keep(micro: Path, out: Path) -> None:
+def _without_keep(folder: Path, out: Path) -> None:
     """A checkpoint as it was before there was the token: another name stands in its place."""
-    shutil.copytree(micro, out)
+    shutil.copytree(folder, out)
     for file in out.glob("*.json"):
         file.write_text(file.read_text(encoding="utf-8").replace("<keep>", "<once>"), encoding="utf-8")
     facts = json.loads((out / "lego.json").read_text())
