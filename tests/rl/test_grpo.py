@@ -69,6 +69,15 @@ def test_log_probabilities_are_those_that_the_answers_were_drawn_with(
         assert (out.entropy[0, -length:] >= 0).all()
 
 
+def test_answers_that_are_rolled_out_in_parts_are_the_same(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = itertools.islice(supply.tasks(Recipe.load("nano").grpo_gt.data, registry), 5)
+    requests = [task.request for task in tasks]
+    whole = rollouts.roll(learner.checkpoint, requests, 2, 1.0, 5, 48)
+    monkeypatch.setattr(rollouts, "ROWS", 4)
+    parts = rollouts.roll(learner.checkpoint, requests, 2, 1.0, 5, 48)
+    assert [one.ids for one in parts] == [one.ids for one in whole]
+
+
 def test_forced_tokens_carry_no_loss_and_do_not_count(recipe: Recipe, learner: Learner, tmp_path: Path) -> None:
     _, batch = begun(recipe, learner, tmp_path)
     free = batch["places"] >= 0
