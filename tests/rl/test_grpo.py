@@ -44,6 +44,13 @@ def begun(recipe: Recipe, learner: Learner, out: Path) -> tuple[Any, dict[str, A
     return trainer, trainer._prepare_inputs(rows)
 
 
+def gradient(trainer: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """Of the loss of a batch, all weights in one row."""
+    trainer.model.zero_grad()
+    trainer.compute_loss(trainer.model, dict(batch)).backward()
+    return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
+
+
 def test_log_probabilities_are_those_that_the_answers_were_drawn_with(
     learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,15 +102,10 @@ def test_leaving_out_groups_that_agree_changes_no_gradient(
     trainer, batch = begun(quiet, learner, tmp_path)
     batch["advantages"] = torch.tensor([1.0, -1.0, 0.5, -0.5, 0, 0, 0, 0, 2.0, -1.0, -1.0, 0.0])
 
-    def gradient() -> torch.Tensor:
-        trainer.model.zero_grad()
-        trainer.compute_loss(trainer.model, dict(batch)).backward()
-        return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
-
-    short = gradient()
+    short = gradient(trainer, batch)
     assert len(grpo._without_mute(batch)["advantages"]) == 7
     monkeypatch.setattr(grpo, "_without_mute", dict)
-    whole = gradient()
+    whole = gradient(trainer, batch)
     assert whole.abs().max() > 1e-4
     assert torch.allclose(short, whole, atol=1e-6)
 
@@ -118,16 +120,11 @@ def test_an_answer_that_was_given_twice_is_seen_once_and_counts_twice(
     batch["advantages"] = torch.tensor([1.0, -2.0, 0.5, -1.0])[torch.tensor([0, 0, 1, 0, 2, 2, 3, 3, 0, 0, 0, 1])]
     batch["tool_mask"] = (batch["places"] >= 0).long()
 
-    def gradient(once: dict[str, torch.Tensor]) -> torch.Tensor:
-        trainer.model.zero_grad()
-        trainer.compute_loss(trainer.model, batch | once).backward()
-        return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])
-
     once = grpo._once(batch, 4)
     loud = once["advantages"] != 0
     assert loud.sum() == 6
     assert once["tool_mask"][loud].sum() == batch["tool_mask"].sum(), "no token is lost"
-    short, whole = gradient(once), gradient({})
+    short, whole = gradient(trainer, batch | once), gradient(trainer, batch)
     assert whole.abs().max() > 1e-4
     assert torch.allclose(short, whole, atol=1e-6)
 
