@@ -36,6 +36,7 @@ READ = "read_"  # before the names of those of `lego.builder.arguments.Reader`
 WIDTH = 128  # numbers of a vector
 LEAST, MOST = 0.08, 3  # share of the likelihood that a tool must have to be named; tools of a passage
 CLEAR = 0.4  # share of a tool's likelihood that one of its senses must have to be shown
+ALIKE = 0.7  # how likely one tool must be in both of two passages, so that they are two wishes for it
 LOWEST = 0.01  # a tool's likelihood, as far as the network has to overrule it
 TOOL = re.compile(r"<T:([^>]+)>")
 BREAK = re.compile(
@@ -179,7 +180,8 @@ class Hints:
             summed = self._summed(shares)
             if found:  # "black and white" is one passage: together it says more than its halves
                 joined = model.shares(letters(instruction, words[found[-1][0] : last + 1]), cards)
-                if (more := self._summed(joined)).max() > max(found[-1][3].max(), summed.max()):
+                more, halves = self._summed(joined), (found[-1][3], summed)
+                if more.max() > max(half.max() for half in halves) and not _alike(more, halves):
                     first, shares, summed = found.pop()[0], joined, more
             found.append((first, last, shares, summed))
         return [Passage(first, last, *self._likely(shares, summed)) for first, last, shares, summed in found]
@@ -266,6 +268,12 @@ def letters(instruction: str, words: Sequence[Word]) -> str:
             parts.append(instruction[at : word.start] + '""')
             at = word.end
     return "".join([*parts, instruction[at : words[-1].end] if words else ""])
+
+
+def _alike(joined: NDArray[np.float32], halves: Sequence[NDArray[np.float32]]) -> bool:
+    """Is each half by itself about what both are together? "Remove the dog and remove the car" are two wishes."""
+    place = joined.argmax()
+    return all(half.argmax() == place and half[place] >= ALIKE for half in halves)
 
 
 def _cut(instruction: str, words: Sequence[Word]) -> list[tuple[int, int]]:

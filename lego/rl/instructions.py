@@ -39,8 +39,9 @@ SPOT = 0.40  # of tasks: what can be named by place or size alone is; which one 
 DRAWN = 0.08  # of tasks: the user drew where
 SECOND = 0.03  # of tasks: there is a second picture that nothing asks for
 PREFIX, SUFFIX, TYPO = 0.25, 0.12, 0.08
-REPEATED, LED = 0.2, 0.35  # of wishes after one about a thing, in the training: for its tool, or beginning as it did
-ELLIPTIC = 0.8  # of those that begin so: without it, "paint the car red and the door blue"
+ALIKE = 0.25  # of tasks with several wishes, in the training: all begin alike
+REPEATED = 0.3  # of wishes after one about a thing, in the training: for its tool, half of these in the same words
+ELLIPTIC = 0.8  # of wishes that begin as the one before: without it, "paint the car red and the door blue"
 AGAIN = 0.2  # of second clauses about a thing: "it", the thing before
 BRIEFLY = 0.3  # of single wishes in the training: in one of the briefest phrasings of their tool
 BRIEF = {"en": 4, "zh": 6}  # words or Chinese characters of these, a slot counted as one
@@ -128,10 +129,9 @@ class _Maker:
         self.folds: tuple[int | None, ...] = tuple(range(FOLDS)) if self.training else (None,)
         self.by_tool: dict[tuple[int | None, str, str], list[Phrasing]] = {}
         for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
-            names = " + ".join(tool for tool, _ in phrasing.calls)
             fits = not self.placed or "{thing}" in phrasing.text
             if fits and phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
-                key = (self._fold(phrasing.text), phrasing.language, names)
+                key = (self._fold(phrasing.text), phrasing.language, _names(phrasing))
                 self.by_tool.setdefault(key, []).append(phrasing)
         self.names = {
             (fold, language): [n for f, lang, n in self.by_tool if (f, lang) == (fold, language)]
@@ -145,6 +145,10 @@ class _Maker:
             for phrasing in known:
                 if phrasing.lead:
                     self.led.setdefault((fold, language, phrasing.lead), []).append(phrasing)
+        self.leads = {
+            key: [ways for (*place, _), ways in self.led.items() if tuple(place) == key and len(ways) > 1]
+            for key in self.names
+        }
         self.brief = {
             key: [p for p in known if p.length <= BRIEF[p.language]] or known for key, known in self.by_tool.items()
         }
@@ -186,7 +190,9 @@ class _Maker:
         fold = self._fold(cards[0].text) if cards else fold  # one for all wishes and cards of a task
         drawn = random.random() < DRAWN
         count = 1 if drawn or self.single else random.choice(self.clauses)
-        listed, precise = (self.training and count > 1 and random.random() < share for share in (LISTED, PRECISE))
+        listed, precise, alike = (
+            self.training and count > 1 and random.random() < share for share in (LISTED, PRECISE, ALIKE)
+        )
         clauses: list[Clause] = []
         mine = random.randrange(count) if wanted else -1
         invented = {card.name: self._tool(card, language, random) for card in cards}
@@ -203,8 +209,11 @@ class _Maker:
                 brief = self.training and count == 1 and random.random() < BRIEFLY
                 ways = self.precise if precise else self.brief if brief else self.by_tool
                 phrasing = random.choices(ways[fold, language, name])[0]
-                if self.training and clauses:
-                    phrasing = self._following(clauses[-1].phrasing, phrasing, random)
+                if alike and not clauses:
+                    leads = self.leads[fold, language]
+                    phrasing = random.choice(random.choices(leads, [len(led) ** 0.5 for led in leads])[0])
+                elif self.training and clauses:
+                    phrasing = self._following(clauses[-1].phrasing, phrasing, fold, alike, random)
             if phrasing.alone and count > 1:
                 raise ValueError("this one stands alone")
             led = self.training and bool(clauses) and phrasing.lead == clauses[-1].phrasing.lead != ""
@@ -232,17 +241,16 @@ class _Maker:
             thought=thought, target=target, mask=mask,
         )  # fmt: skip
 
-    def _following(self, before: Phrasing, other: Phrasing, random: Random) -> Phrasing:
-        """After a wish about a thing now and then one for its tool, or one that begins as it did; else the other."""
-        fold, language = self._fold(before.text), before.language
-        if "{thing}" in before.text:
-            for share, found in (
-                (LED, self.led.get((fold, language, before.lead))),
-                (REPEATED, self.about.get((fold, language, " + ".join(tool for tool, _ in before.calls)))),
-            ):
-                if found and random.random() < share:
-                    return random.choice(found)
-        return other
+    def _following(self, before: Phrasing, other: Phrasing, fold: int | None, alike: bool, random: Random) -> Phrasing:
+        """After a wish about a thing one that begins as it did, or now and then one for its tool; else the other."""
+        if "{thing}" not in before.text:
+            return other
+        tool = _names(before)
+        ways = self.led.get((fold, before.language, before.lead), []) if alike else []
+        if random.random() < REPEATED:
+            ways = [p for p in ways or self.about.get((fold, before.language, tool), []) if _names(p) == tool]
+            ways += [before] * len(ways)
+        return random.choice(ways) if ways else other
 
     def _seen(self, random: Random, language: str) -> Task | None:
         """A wish that says no more than that something is wrong, over a picture with a fault."""
@@ -302,6 +310,11 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "clear": ("noisy", "blurred", "hazy"),
 }
 FINDERS = ("segment", "segment_box", "mask_invert", "mask_subtract", "mask_refine")
+
+
+def _names(phrasing: Phrasing) -> str:
+    """Of the tools that it asks for."""
+    return " + ".join(tool for tool, _ in phrasing.calls)
 
 
 def _second(tool: Tool[..., Any]) -> bool:

@@ -34,6 +34,7 @@ PLACES: dict[Split, range] = {
     "few": range(14, 31),
 }  # of a hundred
 PLAIN = {"en": 2, "zh": 3}  # words, or Chinese characters, of a phrasing that is in the training in any case
+LEAD = 2  # words or Chinese characters that need not be said again
 FOLDS = 4  # of the training's phrasings, see `lego.builder.hints`
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 IMPLIED = re.compile(r"\s+=>\s*")
@@ -70,9 +71,10 @@ class Phrasing:
 
     @functools.cached_property
     def lead(self) -> str:
-        """What stands before the thing that it is about, if more follows: "make " of "make {thing} bluer"; else ""."""
+        """One or two words before the thing, if more follows: "make " of "make {thing} bluer"; else ""."""
         before, _, rest = self.text.partition("{thing}")
-        return before if rest.strip() and not re.search("[{<(]", before) else ""
+        short = rest.strip() and len(words_of(before)) <= LEAD and not re.search("[{<(]", before)
+        return before if short else ""
 
     @functools.cached_property
     def valued(self) -> bool:

@@ -62,6 +62,16 @@ def test_a_passage_ends_where_a_wish_ends(hints: Hints, text: str, found: list[t
     assert [(word.split()[-1].removeprefix("4.5"), tool) for word, tool in passages(hints, text)] == found
 
 
+@pytest.mark.parametrize(("clear", "count"), [(80, 2), (10, 1)])
+def test_two_wishes_for_one_tool_are_two_passages_where_each_is_clear(clear: int, count: int) -> None:
+    model = encoder()
+    blur, other = TOOLS.index("blur"), len(TOOLS)
+    for word, side in (("softly", 80), ("gently", -80)):  # together they say more than each
+        model.weights[buckets(word)] = 0
+        model.weights[buckets(word), blur], model.weights[buckets(word), other] = clear, side
+    assert [tool for _, tool in passages(Hints(SENSES, model), "softly and gently")] == ["blur"] * count
+
+
 def test_an_instruction_without_words_has_no_passages(hints: Hints) -> None:
     for text in ("", "?!,", "and"):
         assert all(found.first <= found.last for found in hints.passages(text, words_of(text)))
