@@ -50,6 +50,10 @@ def test_it_is_the_default_and_small() -> None:
         ("increase the contrast by 20%, then add a vignette", [("contrast", {"contrast": 20}), ("vignette", {})]),
         ("把照片裁成4:5，再加一点暗角", [("crop", {"ratio": "4:5"}), ("vignette", {})]),
         ("去掉左边的杯子", [("segment", {"target": "左边的杯子"}), ("remove", {})]),
+        (
+            "brighten the face and darken the sky",
+            [("segment", {"target": "face"}), ("exposure", {}), ("segment", {"target": "sky"}), ("exposure", {})],
+        ),
     ],
 )  # fmt: skip
 def test_it_plans_what_is_plainly_said(
