@@ -131,7 +131,7 @@ class _Maker:
         for phrasing in (*phrasings.of_tools(), *phrasings.of_cards_own(registry)):
             fits = not self.placed or "{thing}" in phrasing.text
             if fits and phrasing.within(words) and all(tool in self.tools for tool, _ in phrasing.calls):
-                key = (self._fold(phrasing.text), phrasing.language, _names(phrasing))
+                key = (self._fold(phrasing.text), phrasing.language, phrasing.names)
                 self.by_tool.setdefault(key, []).append(phrasing)
         self.names = {
             (fold, language): [n for f, lang, n in self.by_tool if (f, lang) == (fold, language)]
@@ -140,15 +140,11 @@ class _Maker:
         }
         self.precise = {key: [p for p in known if p.valued] or known for key, known in self.by_tool.items()}
         self.about = {key: [p for p in known if "{thing}" in p.text] for key, known in self.by_tool.items()}
-        self.led: dict[tuple[int | None, str, str], list[Phrasing]] = {}
+        self.led: dict[tuple[int | None, str], dict[str, list[Phrasing]]] = {key: {} for key in self.names}
         for (fold, language, _), known in self.about.items():
             for phrasing in known:
                 if phrasing.lead:
-                    self.led.setdefault((fold, language, phrasing.lead), []).append(phrasing)
-        self.leads = {
-            key: [ways for (*place, _), ways in self.led.items() if tuple(place) == key and len(ways) > 1]
-            for key in self.names
-        }
+                    self.led[fold, language].setdefault(phrasing.lead, []).append(phrasing)
         self.brief = {
             key: [p for p in known if p.length <= BRIEF[p.language]] or known for key, known in self.by_tool.items()
         }
@@ -210,8 +206,7 @@ class _Maker:
                 ways = self.precise if precise else self.brief if brief else self.by_tool
                 phrasing = random.choices(ways[fold, language, name])[0]
                 if alike and not clauses:
-                    leads = self.leads[fold, language]
-                    phrasing = random.choice(random.choices(leads, [len(led) ** 0.5 for led in leads])[0])
+                    phrasing = self._opening(phrasing, fold, language, random)
                 elif self.training and clauses:
                     phrasing = self._following(clauses[-1].phrasing, phrasing, fold, alike, random)
             if phrasing.alone and count > 1:
@@ -241,14 +236,19 @@ class _Maker:
             thought=thought, target=target, mask=mask,
         )  # fmt: skip
 
+    def _opening(self, other: Phrasing, fold: int | None, language: str, random: Random) -> Phrasing:
+        """A first wish that others begin like; the other where none do."""
+        leads = [ways for ways in self.led[fold, language].values() if len(ways) > 1]
+        return random.choice(random.choices(leads, [len(ways) ** 0.5 for ways in leads])[0]) if leads else other
+
     def _following(self, before: Phrasing, other: Phrasing, fold: int | None, alike: bool, random: Random) -> Phrasing:
         """After a wish about a thing one that begins as it did, or now and then one for its tool; else the other."""
         if "{thing}" not in before.text:
             return other
-        tool = _names(before)
-        ways = self.led.get((fold, before.language, before.lead), []) if alike else []
+        ways = self.led[fold, before.language].get(before.lead, []) if alike else []
         if random.random() < REPEATED:
-            ways = [p for p in ways or self.about.get((fold, before.language, tool), []) if _names(p) == tool]
+            same = self.about.get((fold, before.language, before.names), [])
+            ways = [phrasing for phrasing in ways or same if phrasing.names == before.names]
             ways += [before] * len(ways)
         return random.choice(ways) if ways else other
 
@@ -310,11 +310,6 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "clear": ("noisy", "blurred", "hazy"),
 }
 FINDERS = ("segment", "segment_box", "mask_invert", "mask_subtract", "mask_refine")
-
-
-def _names(phrasing: Phrasing) -> str:
-    """Of the tools that it asks for."""
-    return " + ".join(tool for tool, _ in phrasing.calls)
 
 
 def _second(tool: Tool[..., Any]) -> bool:

@@ -60,6 +60,11 @@ class Phrasing:
     common: bool = False
 
     @functools.cached_property
+    def names(self) -> str:
+        """Of the tools that it asks for, "blur" or "exposure + vignette"."""
+        return " + ".join(tool for tool, _ in self.calls)
+
+    @functools.cached_property
     def length(self) -> int:
         """How many words it has, a slot counted as one."""
         return len(words_of(self.text))

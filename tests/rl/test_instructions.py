@@ -132,6 +132,15 @@ def test_training_asks_one_tool_about_several_things_and_leaves_out_what_is_said
     assert sum(said < count for said, count in leads) > 0.5 * len(leads)  # "paint the car red and the door blue"
 
 
+def test_tools_that_are_about_no_thing_can_be_learned_by_themselves() -> None:
+    few = Registry()
+    for name in ("flip", "sepia", "auto_enhance"):
+        few.add(registry[name])
+    made = list(itertools.islice(instructions.tasks(few, "train", 1, level="words"), 200))
+    assert {call.tool for task in made for call in task.calls if not task.invented} == {"flip", "sepia", "auto_enhance"}
+    assert any(len(task.calls) > 1 for task in made)
+
+
 def test_training_has_more_wishes_at_once_more_of_them_listed_and_more_values() -> None:
     train, held = some(count=900), some("val", count=900, unseen=False)  # of the same phrasings
 

@@ -103,7 +103,7 @@ class Pairs:
             names = [name for name, _ in phrasing.calls]
             known = all(name in self.tools for name in names) and len(names) <= MOST
             if known and not phrasing.alone and phrasing.within("train"):
-                self.ways.setdefault((phrasing.language, " + ".join(names)), []).append(phrasing)
+                self.ways.setdefault((phrasing.language, phrasing.names), []).append(phrasing)
         self.weights = {key: (LOOK if " + " in key[1] else 1) * len(found) ** 0.5 for key, found in self.ways.items()}
         self.concepts = {lang: self._concepts(lang) for lang in ("en", "zh")}
 
