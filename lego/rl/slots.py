@@ -20,6 +20,27 @@ ARTICLES = {
     "zh": ("",) * 8 + ("这个", "那个", "图里的", "我的", "画面里的", "那"),
 }
 PAIRED, HELD_PAIRED = 0.25, 0.08  # of things that are named, in the training and elsewhere: two of them
+DESCRIBED = 0.2  # of things that are named, in the training: with a word for their colour, size, matter or place
+DESCRIPTIONS = {
+    "en": (
+        "red", "blue", "green", "yellow", "orange", "purple", "pink", "brown", "black", "white", "grey", "gray",
+        "cyan", "turquoise", "beige", "golden", "silver", "dark", "light", "dark blue", "light green", "bright red",
+        "pale pink", "navy", "colourful", "striped", "big", "small", "little", "large", "tiny", "huge", "tall", "long",
+        "old", "new", "round", "square", "broken", "dirty", "shiny", "wooden", "metal", "glass", "plastic", "stone",
+        "paper", "leather",
+    ),
+    "zh": (
+        "红色的", "蓝色的", "绿色的", "黄色的", "橙色的", "紫色的", "粉色的", "棕色的", "黑色的", "白色的", "灰色的",
+        "青色的", "金色的", "银色的", "深蓝色的", "浅绿色的", "红", "蓝", "黄", "白", "黑", "绿", "大", "小", "旧",
+        "新", "大的", "小的", "圆的", "方的", "长长的", "破的", "脏的", "木头的", "金属的", "玻璃的", "塑料",
+        "石头的", "左边的", "右边的", "中间的", "后面的", "前面的", "角落里的", "背景里的", "桌上的", "地上的",
+    ),
+}  # fmt: skip
+WHERE = (
+    "on the left", "on the right", "in the middle", "in the background", "in the foreground", "in the corner",
+    "at the back", "in front", "at the top", "at the bottom", "on the table", "on the ground", "in the distance",
+)  # fmt: skip
+OWNERS = ("her ", "his ", "my ", "their ", "our ")  # stand where an article would
 JOINTS = {"en": (" and ",) * 5 + (" & ",), "zh": ("和", "和", "跟", "与")}
 PLURAL = {"en": {"this": "these", "that": "those"}, "zh": {"这个": "这些", "那个": "那些", "那": "那些"}}
 PICTURE = {
@@ -111,10 +132,33 @@ def _noun(random: Random, language: str, split: Split) -> Noun:
     line = random.choice(phrasings.lines(f"nouns_{language}", split))
     name = line.lstrip("+= ")
     article = "" if line.startswith("=") else random.choice(ARTICLES[language])
+    if name.startswith(OWNERS):
+        article = ""
     if line.startswith("+"):
         article = PLURAL[language].get(article, article)
+    if split == "train" and not line.startswith("=") and random.random() < DESCRIBED:
+        described = _described(random, language, name)
+        name = name if described in _held(language) else described
     joint = " " if article and language == "en" else ""
     return Noun(f"{article}{joint}{name}", name)
+
+
+@functools.cache
+def _held(language: str) -> frozenset[str]:
+    """The nouns that are to be new in validation and test, "red umbrella" among them."""
+    return frozenset(
+        line.lstrip("+= ") for split in ("val", "test") for line in phrasings.lines(f"nouns_{language}", split)
+    )
+
+
+def _described(random: Random, language: str, name: str) -> str:
+    """Say of a thing what tells it from others: "red car", "big wooden table", "dog in the background"."""
+    if language == "en" and random.random() < 0.25:
+        return f"{name} {random.choice(WHERE)}"
+    gap = " " if language == "en" else ""
+    words = gap.join(random.sample(DESCRIPTIONS[language], 1 if random.random() < 0.85 else 2))
+    owner = next((owner for owner in OWNERS if name.startswith(owner)), "")
+    return f"{owner}{words}{gap}{name.removeprefix(owner)}"
 
 
 def implied(param: Param, value: Any, degree: int = 0) -> Any:

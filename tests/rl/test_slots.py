@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ import lego.tools  # registers the embedded tools
 from lego.builder.words import color_from, number_at, value_of, words_of
 from lego.core.registry import registry
 from lego.core.signature import Param
-from lego.rl import slots
+from lego.rl import phrasings, slots
 from lego.rl.invented import tool_of
 
 
@@ -70,6 +71,18 @@ def test_nouns_come_with_fitting_articles() -> None:
     assert all(noun.said.endswith(noun.name) for noun in nouns)
     assert not [noun.said for noun in nouns if noun.said.startswith(("the the ", "my my "))]
     assert not [noun.said for noun in nouns if noun.said.startswith("this ") and noun.name.endswith("power lines")]
+    assert not [noun.said for noun in nouns if re.match(r"(the|my|this|that|our) (her|his|my|their|our) ", noun.said)]
+
+
+@pytest.mark.parametrize(("language", "red"), [("en", "red "), ("zh", "红")])
+def test_things_are_told_apart_by_colour_size_or_place_in_the_training(language: str, red: str) -> None:
+    nouns = [slots.noun(Random(n), language, "train").name for n in range(4000)]
+    assert sum(name.startswith(red) for name in nouns) > 8
+    assert sum(name.endswith(slots.WHERE) for name in nouns) > (100 if language == "en" else -1)
+    held = {line.lstrip("+= ") for split in ("val", "test") for line in phrasings.lines(f"nouns_{language}", split)}
+    assert not held & set(nouns)  # "red umbrella" is never made of "umbrella" where it is to be new
+    elsewhere = [slots.noun(Random(n), language, "test").name for n in range(400)]
+    assert not [name for name in elsewhere if name not in held and not re.search(" and | & |[和跟与]", name)]
 
 
 def test_a_number_whose_range_has_no_usual_value_is_said_all_the_same() -> None:
