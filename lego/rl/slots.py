@@ -132,7 +132,7 @@ def _noun(random: Random, language: str, split: Split) -> Noun:
     line = random.choice(phrasings.lines(f"nouns_{language}", split))
     name = line.lstrip("+= ")
     article = "" if line.startswith("=") else random.choice(ARTICLES[language])
-    if name.startswith(OWNERS):
+    if name.startswith(OWNERS):  # drawn all the same, so that the tasks after it stay as they are
         article = ""
     if line.startswith("+"):
         article = PLURAL[language].get(article, article)
