@@ -21,6 +21,7 @@ ARTICLES = {
 }
 PAIRED, HELD_PAIRED = 0.25, 0.08  # of things that are named, in the training and elsewhere: two of them
 DESCRIBED = 0.2  # of things that are named, in the training: with a word for their colour, size, matter or place
+BEHIND, ONCE = 0.25, 0.85  # of English ones, by a place behind the noun; of the others, by one word and not by two
 DESCRIPTIONS = {
     "en": (
         "red", "blue", "green", "yellow", "orange", "purple", "pink", "brown", "black", "white", "grey", "gray",
@@ -119,7 +120,10 @@ class Noun:
 
 
 def noun(random: Random, language: str, split: Split) -> Noun:
-    """Name a thing, with an article where that is usual; now and then two, "the cup and saucer"."""
+    """Name a thing, with an article where that is usual; now and then two, "the cup and saucer".
+
+    In the training some are described, "the red car", but never so that a noun of another part comes of it.
+    """
     first = _noun(random, language, split)
     if random.random() >= (PAIRED if split == "train" else HELD_PAIRED):
         return first
@@ -130,7 +134,7 @@ def noun(random: Random, language: str, split: Split) -> Noun:
 
 def _noun(random: Random, language: str, split: Split) -> Noun:
     line = random.choice(phrasings.lines(f"nouns_{language}", split))
-    name = line.lstrip("+= ")
+    name = _bare(line)
     article = "" if line.startswith("=") else random.choice(ARTICLES[language])
     if name.startswith(OWNERS):  # drawn all the same, so that the tasks after it stay as they are
         article = ""
@@ -146,17 +150,20 @@ def _noun(random: Random, language: str, split: Split) -> Noun:
 @functools.cache
 def _held(language: str) -> frozenset[str]:
     """The nouns that are to be new in validation and test, "red umbrella" among them."""
-    return frozenset(
-        line.lstrip("+= ") for split in ("val", "test") for line in phrasings.lines(f"nouns_{language}", split)
-    )
+    return frozenset(_bare(line) for split in ("val", "test") for line in phrasings.lines(f"nouns_{language}", split))
+
+
+def _bare(line: str) -> str:
+    """A noun without the marks for plurals and for those that take no article."""
+    return line.lstrip("+= ")
 
 
 def _described(random: Random, language: str, name: str) -> str:
     """Say of a thing what tells it from others: "red car", "big wooden table", "dog in the background"."""
-    if language == "en" and random.random() < 0.25:
+    if language == "en" and random.random() < BEHIND:
         return f"{name} {random.choice(WHERE)}"
     gap = " " if language == "en" else ""
-    words = gap.join(random.sample(DESCRIPTIONS[language], 1 if random.random() < 0.85 else 2))
+    words = gap.join(random.sample(DESCRIPTIONS[language], 1 if random.random() < ONCE else 2))
     owner = next((owner for owner in OWNERS if name.startswith(owner)), "")
     return f"{owner}{words}{gap}{name.removeprefix(owner)}"
 
